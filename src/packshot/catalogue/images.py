@@ -1,0 +1,233 @@
+"""Images of products: kept at the close of an attempt, looked at later, one of them active."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db import connection
+
+from packshot.catalogue.models import Image, Product
+from packshot.kernel.errors import BadInput
+from packshot.kernel.ids import uuid7
+
+
+@dataclass(frozen=True, slots=True)
+class KeptImage:
+    """Bytes that are in the blob store, about to become an image."""
+
+    product_id: UUID
+    generation_id: UUID
+    attempt_id: UUID
+    position: int
+    blob: str
+    media_type: str
+    width_px: int
+    height_px: int
+    size_bytes: int
+    provider: str
+    model: str
+    simulated: bool
+    digital_source_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The newest word on a product's generations, for lists that must not look at all of them."""
+
+    product_id: UUID
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewImage:
+    """An image row that was written now."""
+
+    id: UUID
+    attempt_id: UUID
+    created_at: datetime
+
+
+def add_images(kept: Sequence[KeptImage]) -> list[NewImage]:
+    """Store image rows; one that stands already (same attempt and position) is passed over.
+
+    Returns those that are new.
+    """
+    if not kept:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO packshot_image (id, product_id, generation_id, attempt_id, position, blob, media_type,
+                width_px, height_px, size_bytes, provider, model, simulated, digital_source_type, state,
+                problem, created_at)
+            SELECT item.*, 'stored', '', clock_timestamp()
+            FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::smallint[], %s::text[],
+                %s::text[], %s::int[], %s::int[], %s::bigint[], %s::text[], %s::text[], %s::boolean[],
+                %s::text[]) AS item
+            ON CONFLICT (attempt_id, position) DO NOTHING
+            RETURNING id, attempt_id, created_at
+            """,
+            [
+                [uuid7() for _ in kept],
+                [each.product_id for each in kept],
+                [each.generation_id for each in kept],
+                [each.attempt_id for each in kept],
+                [each.position for each in kept],
+                [each.blob for each in kept],
+                [each.media_type for each in kept],
+                [each.width_px for each in kept],
+                [each.height_px for each in kept],
+                [each.size_bytes for each in kept],
+                [each.provider for each in kept],
+                [each.model for each in kept],
+                [each.simulated for each in kept],
+                [each.digital_source_type for each in kept],
+            ],
+        )
+        return [NewImage(*row) for row in cursor.fetchall()]
+
+
+def record_outcomes(outcomes: Sequence[Outcome]) -> None:
+    """Keep each product's newest generation status and its failures in a row; the last of a list wins."""
+    if not outcomes:
+        return
+    newest = {each.product_id: each.status for each in outcomes}
+    failed: dict[UUID, int] = {}
+    ended_well: set[UUID] = set()
+    for each in outcomes:
+        if each.status == "failed":
+            failed[each.product_id] = failed.get(each.product_id, 0) + 1
+        elif each.status == "completed":
+            ended_well.add(each.product_id)
+            failed[each.product_id] = 0
+    ids = sorted(newest)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT 1 FROM packshot_product WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE", [ids]
+        )
+        cursor.execute(
+            """
+            UPDATE packshot_product AS product
+            SET last_generation_status = item.status, last_generation_at = clock_timestamp(),
+                failures_in_row = CASE WHEN item.ended_well THEN 0 ELSE product.failures_in_row END
+                    + item.failed
+            FROM unnest(%s::uuid[], %s::text[], %s::int[], %s::boolean[])
+                AS item (id, status, failed, ended_well)
+            WHERE product.id = item.id
+            """,
+            [
+                ids,
+                [newest[each] for each in ids],
+                [failed.get(each, 0) for each in ids],
+                [each in ended_well for each in ids],
+            ],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """A product's active image was changed from `before` to `after`."""
+
+    product_id: UUID
+    sku: str
+    before: UUID | None
+    after: UUID
+
+
+def activate(image_id: UUID) -> Activation:
+    """Make this image the product's active one. The product's row decides between two people at once."""
+    image = Image.objects.select_related("product").filter(pk=image_id).first()
+    if image is None:
+        raise BadInput(f"there is no image {image_id}", field="image")
+    if image.state == "broken":
+        raise BadInput(
+            f"image {image_id} could not be decoded ({image.problem}); choose another", field="image"
+        )
+    product = Product.objects.select_for_update(no_key=True).get(pk=image.product_id)
+    if product.archived_at is not None:
+        raise BadInput(f"product {product.sku} is archived", field="image")
+    before = product.active_image_id
+    Product.objects.filter(pk=product.pk).update(active_image=image, placeholder=False)
+    return Activation(product.pk, product.sku, before, image.pk)
+
+
+@dataclass(frozen=True, slots=True)
+class ToDecode:
+    """An image whose bytes wait to be looked at."""
+
+    id: UUID
+    product_id: UUID
+    generation_id: UUID | None
+    blob: str
+    model: str
+    digital_source_type: str
+    state: str
+    created_at: datetime
+
+
+def to_decode(image_id: UUID) -> ToDecode | None:
+    row = (
+        Image.objects.filter(pk=image_id)
+        .values_list(
+            "id", "product_id", "generation_id", "blob", "model", "digital_source_type", "state", "created_at"
+        )
+        .first()
+    )
+    return ToDecode(*row) if row else None
+
+
+@dataclass(frozen=True, slots=True)
+class MadeRendition:
+    spec: str
+    blob: str
+    media_type: str
+    width_px: int
+    height_px: int
+    size_bytes: int
+
+
+def keep_renditions(image_id: UUID, made: Sequence[MadeRendition]) -> None:
+    """Store rendition rows and mark the image ready; two makers at once leave one row a spec."""
+    with connection.cursor() as cursor:
+        for each in made:
+            cursor.execute(
+                """
+                INSERT INTO packshot_rendition
+                    (id, image_id, spec, blob, media_type, width_px, height_px, size_bytes, created_at)
+                VALUES (%s, %s, %s, %s, %s, %s, %s, %s, now()) ON CONFLICT (image_id, spec) DO NOTHING
+                """,
+                [
+                    uuid7(),
+                    image_id,
+                    each.spec,
+                    each.blob,
+                    each.media_type,
+                    each.width_px,
+                    each.height_px,
+                    each.size_bytes,
+                ],
+            )
+        cursor.execute(
+            "UPDATE packshot_image SET state = 'ready', problem = '' WHERE id = %s AND state = 'stored'",
+            [image_id],
+        )
+
+
+def mark_broken(image_id: UUID, problem: str) -> None:
+    """The bytes could not be decoded. They stay: they were paid for."""
+    Image.objects.filter(pk=image_id, state="stored").update(state="broken", problem=problem[:500])
+
+
+def waiting_to_be_decoded(*, older_than_s: float, limit: int = 500) -> list[UUID]:
+    """Images whose renditions were never made: their background work was lost or keeps failing."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT id FROM packshot_image
+            WHERE state = 'stored' AND created_at < clock_timestamp() - make_interval(secs => %s)
+            ORDER BY id LIMIT %s
+            """,
+            [older_than_s, limit],
+        )
+        return [row[0] for row in cursor.fetchall()]

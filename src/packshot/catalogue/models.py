@@ -1,0 +1,181 @@
+"""Products, their images and the prompt templates."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from packshot.kernel.ids import uuid7
+
+
+class Category(models.Model):
+    """A place in the catalogue's tree, by its full path."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    path = models.TextField(unique=True)  # "Food > Seeds"
+    name = models.TextField()  # "Seeds"
+
+
+class Product(models.Model):
+    """An item of the catalogue that needs images. Archived, never deleted."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    sku = models.CharField(max_length=200)
+    name = models.CharField(max_length=500)
+    description = models.TextField(blank=True)  # text: never rendered as HTML
+    category = models.ForeignKey("Category", null=True, on_delete=models.PROTECT, related_name="+")
+    attributes = models.JSONField(default=dict)
+    price = models.DecimalField(max_digits=14, decimal_places=2, null=True)
+    currency = models.CharField(max_length=3, blank=True)
+    reference_image_urls = models.JSONField(default=list)
+    external_ids = models.JSONField(default=dict)
+    # Where the shop's own main image is, when the shop has one; `placeholder` says it is only a stand-in.
+    listed_image_url = models.TextField(blank=True)
+    placeholder = models.BooleanField(default=False)
+    active_image = models.ForeignKey("Image", null=True, on_delete=models.PROTECT, related_name="+")
+    # Kept by the closing flow, so that lists of products need no look at ten million generations.
+    last_generation_status = models.CharField(max_length=12, blank=True)
+    last_generation_at = models.DateTimeField(null=True)
+    failures_in_row = models.IntegerField(default=0)
+    archived_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint("sku", condition=Q(archived_at=None), name="packshot_product_sku_once"),
+            models.CheckConstraint(condition=~Q(sku=""), name="packshot_product_has_sku"),
+            models.CheckConstraint(condition=~Q(name=""), name="packshot_product_has_name"),
+        ]
+        indexes: ClassVar = [
+            models.Index("sku", name="packshot_product_by_sku"),
+            models.Index("name", "id", condition=Q(archived_at=None), name="packshot_product_by_name"),
+            models.Index("category", name="packshot_product_by_category"),
+            models.Index(
+                "id", condition=Q(archived_at=None, active_image=None), name="packshot_product_no_active"
+            ),
+            models.Index(
+                F("last_generation_at").desc(),
+                condition=Q(archived_at=None, last_generation_status__in=["failed", "uncertain"]),
+                name="packshot_product_trouble",
+            ),
+        ]
+
+
+class Image(models.Model):
+    """A stored result: bytes by content hash, where they came from, what was found in them."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    product = models.ForeignKey("Product", on_delete=models.PROTECT, related_name="+")
+    generation = models.ForeignKey("Generation", null=True, on_delete=models.PROTECT, related_name="+")
+    attempt = models.ForeignKey("Attempt", null=True, on_delete=models.PROTECT, related_name="+")
+    position = models.SmallIntegerField(default=0)  # among the images of one attempt
+    blob = models.CharField(max_length=64)  # sha256 of the bytes as the provider sent them
+    media_type = models.CharField(max_length=12)
+    width_px = models.IntegerField()
+    height_px = models.IntegerField()
+    size_bytes = models.BigIntegerField()
+    provider = models.CharField(max_length=32)
+    model = models.CharField(max_length=100)
+    simulated = models.BooleanField()
+    digital_source_type = models.CharField(max_length=64)  # IPTC NewsCodes, last path part
+    # stored: bytes are kept; ready: decoded and renditions made; broken: could not be decoded.
+    state = models.CharField(max_length=8, default="stored")
+    problem = models.TextField(blank=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint("attempt", "position", name="packshot_image_once_per_attempt"),
+            models.CheckConstraint(
+                condition=Q(state__in=["stored", "ready", "broken"]), name="packshot_image_state_is_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(blob__regex="^[0-9a-f]{64}$"), name="packshot_image_blob_is_sha256"
+            ),
+            models.CheckConstraint(
+                condition=Q(width_px__gt=0, height_px__gt=0, size_bytes__gt=0),
+                name="packshot_image_has_size",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index("product", "provider", F("id").desc(), name="packshot_image_by_product"),
+            models.Index("generation", name="packshot_image_by_generation"),
+            models.Index(F("id").desc(), name="packshot_image_newest"),
+            models.Index("blob", name="packshot_image_by_blob"),
+            models.Index("id", condition=Q(state="stored"), name="packshot_image_to_do"),
+        ]
+
+
+class Rendition(models.Model):
+    """A resized, re-encoded copy of an image, made from a spec such as `webp-320`."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    image = models.ForeignKey("Image", on_delete=models.PROTECT, related_name="renditions")
+    spec = models.CharField(max_length=20)
+    blob = models.CharField(max_length=64)
+    media_type = models.CharField(max_length=12)
+    width_px = models.IntegerField()
+    height_px = models.IntegerField()
+    size_bytes = models.BigIntegerField()
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint("image", "spec", name="packshot_rendition_once"),
+        ]
+        indexes: ClassVar = [models.Index("blob", name="packshot_rendition_by_blob")]
+
+
+class PromptTemplate(models.Model):
+    """Text with placeholders, by name. Its wording lives in versions, which never change."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    name = models.CharField(max_length=120)
+    category = models.ForeignKey("Category", null=True, on_delete=models.PROTECT, related_name="+")
+    archived_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint("name", condition=Q(archived_at=None), name="packshot_template_name_once"),
+            models.UniqueConstraint(
+                "category",
+                condition=Q(archived_at=None),
+                name="packshot_template_one_per_category",
+                nulls_distinct=True,
+            ),
+        ]
+
+
+class PromptTemplateVersion(models.Model):
+    """One wording of a template."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    template = models.ForeignKey("PromptTemplate", on_delete=models.PROTECT, related_name="versions")
+    number = models.IntegerField()
+    text = models.TextField()
+    created_by = models.ForeignKey("User", null=True, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint("template", "number", name="packshot_template_version_once"),
+        ]
+
+
+class ImportRecord(models.Model):
+    """One applied catalogue file: what it was and what it changed."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    file_name = models.TextField()
+    file_sha256 = models.CharField(max_length=64)
+    format = models.CharField(max_length=32)
+    created = models.IntegerField()
+    changed = models.IntegerField()
+    unchanged = models.IntegerField()
+    rejected = models.IntegerField()
+    problems = models.JSONField(default=list)  # the first 1,000: row, field, reason, what to do
+    applied_by = models.ForeignKey("User", null=True, on_delete=models.PROTECT, related_name="+")
+    applied_at = models.DateTimeField(db_default=Now())

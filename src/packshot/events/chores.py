@@ -1,0 +1,22 @@
+"""The background queue (Procrastinate): flows defer by name, `worker/tasks.py` names the handlers."""
+
+from collections.abc import Mapping, Sequence
+
+from procrastinate import App
+from procrastinate.contrib.django import app as _app
+
+
+def on_app_ready(app: App) -> None:
+    """Called by Procrastinate's Django integration once its connector stands: names the handlers."""
+    from django.utils.module_loading import import_string
+
+    # By dotted name: the handlers call flows, which stand above this package.
+    import_string("packshot.worker.tasks.register")(app)
+
+
+def defer(task: str, arguments: Sequence[Mapping[str, object]], *, queue: str = "chores", priority: int = 0) -> None:
+    """Ask for background work in the caller's transaction: one job of `task` per mapping of arguments."""
+    if arguments:
+        _app.configure_task(task, queue=queue, priority=priority).batch_defer(
+            *(dict(each) for each in arguments)
+        )

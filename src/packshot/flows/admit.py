@@ -1,0 +1,177 @@
+"""Admission: from the queue to attempts that may be sent, with their money held. Plain transactions."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from uuid import UUID
+
+from django.db import transaction
+
+from packshot import events, generations, ledger
+from packshot.events import Happening
+from packshot.generations import Candidate, Claim
+from packshot.kernel.errors import BadInput
+from packshot.kernel.ids import uuid7
+from packshot.ledger import Wish
+from packshot.providers.contract import ImageRequest, Provider, model_card
+
+# Parked for money: looked at again even if nothing woke it, so that no row waits on a lost wake-up.
+LOOK_AGAIN_S = 60.0
+
+
+def image_request(generation: Candidate) -> ImageRequest:
+    """What to ask a provider for: the same on each attempt of a generation."""
+    return ImageRequest(
+        model=generation.model,
+        prompt=generation.prompt,
+        shape=generation.shape,
+        images=generation.images,
+        seed=generation.seed,
+        options=generation.options,
+    )
+
+
+def admit(provider: Provider, *, process_id: UUID, most: int, look_again_s: float = LOOK_AGAIN_S) -> list[Claim]:
+    """Claim up to `most` ready generations of `provider`: attempts written, money held, nothing sent.
+
+    The recipe of DESIGN.md section 5: the provider's row, the candidates, their budgets, a fresh look at
+    the balances, then the writes.
+    """
+    with transaction.atomic():
+        if ledger.stop_state().stopped:
+            return []
+        gate = generations.open_gate(provider.name)
+        if gate.closed:
+            return []
+        ready = generations.candidates(
+            provider.name, simulated=gate.simulated, limit=min(most, gate.room)
+        )
+        priced, parked = _price(provider, ready)
+        wishes = {
+            claim.attempt_id: Wish(
+                attempt_id=claim.attempt_id,
+                amount_micros=claim.generation.ceiling_micros or 0,
+                simulated=claim.generation.simulated,
+                provider=claim.generation.provider,
+                category_path=claim.generation.category_path,
+                person_name=claim.generation.person_name,
+                run_id=claim.generation.run_id,
+            )
+            for claim in priced
+        }
+        funded, short = ledger.reserve(list(wishes.values()))
+        held = {wish.attempt_id for wish in funded}
+        claims = [claim for claim in priced if claim.attempt_id in held]
+        by_attempt = {claim.attempt_id: claim.generation.id for claim in priced}
+        parked |= {by_attempt[wish.attempt_id]: ("budget", reason) for wish, reason in short}
+        generations.open_attempts(claims, process_id=process_id)
+        generations.park(parked, look_again_s=look_again_s)
+        generations.take(provider.name, len(claims))
+        events.tell(
+            [
+                *(_news(claim.generation.id, "processing", claim.generation) for claim in claims),
+                *(
+                    _news(each.id, "waiting", each, reason=parked[each.id][0])
+                    for each in ready
+                    if each.id in parked
+                ),
+            ]
+        )
+    return claims
+
+
+def _price(
+    provider: Provider, ready: Sequence[Candidate]
+) -> tuple[list[Claim], dict[UUID, tuple[str, str]]]:
+    """Claims for what has a price that stands; reasons for what has none."""
+    claims: list[Claim] = []
+    parked: dict[UUID, tuple[str, str]] = {}
+    for candidate in ready:
+        card = model_card(provider, candidate.model)
+        try:
+            quote = provider.quote(image_request(candidate))
+        except BadInput as problem:
+            parked[candidate.id] = ("price", str(problem))
+            continue
+        if card is None or quote.ceiling is None:
+            parked[candidate.id] = (
+                "price",
+                f"the price of {candidate.model} is not known, and unknown prices are never spent automatically",
+            )
+            continue
+        generation = candidate
+        if quote.price_version != candidate.price_version:
+            generations.requote(
+                candidate.id,
+                expected=quote.expected,
+                ceiling=quote.ceiling,
+                price_version=quote.price_version,
+            )
+            generation = replace(
+                candidate,
+                expected_micros=quote.expected,
+                ceiling_micros=quote.ceiling,
+                price_version=quote.price_version,
+            )
+        claims.append(Claim(uuid7(), candidate.attempts + 1, generation, card.deadline_s))
+    return claims, parked
+
+
+def start_sending(claims: Sequence[Claim], *, process_id: UUID) -> set[UUID]:
+    """Commit `sending` for these claims; only those returned may be sent, once, by the caller.
+
+    With spending stopped, they are released instead and their generations wait.
+    """
+    ids = [claim.attempt_id for claim in claims]
+    with transaction.atomic():
+        if not ledger.may_send():
+            give_back(ids)
+            return set()
+        mine = generations.start_sending(ids, process_id=process_id)
+    return mine
+
+
+def accept(tickets: Mapping[UUID, tuple[Mapping[str, object], str, int | None]]) -> None:
+    """Remember the tickets: a crash from here on resumes instead of paying twice."""
+    with transaction.atomic():
+        generations.accept(tickets)
+
+
+def give_back(attempt_ids: Sequence[UUID], *, died: bool = False) -> int:
+    """Release attempts of which nothing was sent; their generations go back to the queue.
+
+    Runs in the caller's transaction. Returns how many moved.
+    """
+    released = set(generations.release_intents(attempt_ids))
+    standing = generations.standing(sorted(released))
+    steps = [
+        # A cancelled one was released by the cancel itself, so what is found here goes on.
+        generations.Step(at.generation_id, "pending", died=died)
+        for at in standing.values()
+    ]
+    generations.step_generations(steps)
+    ledger.release(sorted(released))
+    events.tell([_news_of(at, "pending") for at in standing.values()])
+    return len(released)
+
+
+def _news_of(at: generations.Standing, kind: str) -> Happening:
+    return Happening(
+        "generation",
+        kind,
+        str(at.generation_id),
+        {"sku": at.sku, "provider": at.provider, "run": str(at.run_id) if at.run_id else None},
+    )
+
+
+def _news(generation_id: UUID, kind: str, generation: Candidate, **data: object) -> Happening:
+    return Happening(
+        "generation",
+        kind,
+        str(generation_id),
+        {
+            "sku": generation.sku,
+            "provider": generation.provider,
+            "run": str(generation.run_id) if generation.run_id else None,
+            **data,
+        },
+    )

@@ -1,0 +1,338 @@
+"""The end of attempts: images, money, status, statistics and news, written in one transaction."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+
+from packshot import catalogue, events, generations, ledger, reports
+from packshot.events import Happening
+from packshot.generations import End, Standing, Step
+from packshot.generations.policy import Verdict, cost_is_open, verdict
+from packshot.kernel.errors import Charge, Misconfigured, ProviderError, TryLater
+from packshot.kernel.money import show
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One image whose bytes are in the blob store."""
+
+    blob: str
+    media_type: str
+    width_px: int
+    height_px: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What one paid call came to: images, or an error whose class says what to do next."""
+
+    attempt_id: UUID
+    images: tuple[Stored, ...] = ()
+    cost_micros: int | None = None
+    error: ProviderError | None = None
+    request_id: str = ""
+    answer: str = ""
+    # Written with a person's or a look-up's verdict on an uncertain attempt; None: the owner's own answer.
+    evidence: tuple[str, str] | None = None  # kind, by whom
+    note: str = ""
+
+
+# Where the words of a stored message end; the whole answer is kept beside it.
+MESSAGE_LIMIT = 500
+
+_jitter = random.Random()  # spreads retries; nothing depends on its being unguessable
+
+
+def close(completions: Sequence[Completion], *, slot: int) -> None:
+    """Write these ends. Safe to repeat: an end that is written already changes nothing.
+
+    Locks in the house's order: provider, generation, attempt, product, budget, rollup, event.
+    """
+    with transaction.atomic():
+        _Closing(completions, slot).write()
+
+
+class _Closing:
+    """One transaction's worth of ends, gathered by table and written table by table."""
+
+    def __init__(self, completions: Sequence[Completion], slot: int) -> None:
+        self.completions = {each.attempt_id: each for each in completions}
+        self.slot = slot
+        self.ends: list[End] = []
+        self.evidence: list[tuple[UUID, str, str, dict[str, object]]] = []
+        self.steps: list[Step] = []
+        self.kept: list[catalogue.KeptImage] = []
+        self.settlements: list[ledger.Settlement] = []
+        self.releases: list[UUID] = []
+        self.extra: dict[UUID, int] = {}
+        self.waits: dict[str, float] = {}
+        self.pauses: dict[str, ProviderError] = {}
+        self.calm: set[str] = set()
+        self.news: list[Happening] = []
+
+    def write(self) -> None:
+        busy = generations.lock_providers(self._touched_providers())
+        standing = generations.standing(list(self.completions))
+        for attempt_id, completion in self.completions.items():
+            at = standing.get(attempt_id)
+            if at is not None:
+                self._judge(completion, at, busy.get(at.provider, 0))
+        by_name = next((each.evidence[1] for each in self.completions.values() if each.evidence), "")
+        generations.keep_evidence(self.evidence, by_name=by_name)
+        generations.end_attempts(self.ends)
+        generations.make_wait(self.waits)
+        generations.calm(sorted(self.calm - self.waits.keys()))
+        for provider, error in sorted(self.pauses.items()):
+            if generations.pause(provider, kind=error.kind, message=error.reason[:MESSAGE_LIMIT]):
+                self.news.append(Happening("provider", "paused", provider, {"kind": error.kind}))
+        done_at = generations.step_generations(self.steps)
+        new_images = catalogue.add_images(self.kept)
+        moved = {step.generation_id: step for step in self.steps}
+        by_generation = {at.generation_id: at for at in standing.values()}
+        catalogue.record_outcomes(
+            [catalogue.Outcome(by_generation[step.generation_id].product_id, step.status) for step in self.steps]
+        )
+        booked = ledger.settle(self.settlements)
+        freed = ledger.release(self.releases) + sum(each.freed_micros for each in booked)
+        booked += ledger.adjust(self.extra)
+        reports.add(self._deltas(standing, done_at, booked, new_images), slot=self.slot)
+        if freed:
+            generations.wake_waiting_for("budget")
+        events.defer("look", [{"image_id": str(image.id)} for image in new_images], priority=10)
+        for generation_id, step in moved.items():
+            at = by_generation[generation_id]
+            self.news.append(
+                Happening(
+                    "generation",
+                    step.status,
+                    str(generation_id),
+                    {"sku": at.sku, "provider": at.provider, "run": str(at.run_id) if at.run_id else None},
+                )
+            )
+        events.tell(self.news)
+
+    def _touched_providers(self) -> list[str]:
+        """The providers whose rows this will change: theirs is the first lock, so it is decided first.
+
+        The others are left unlocked, or every close would stand in line with every admission.
+        """
+        called = generations.providers_of(list(self.completions))
+        touched = {
+            called[attempt_id].provider
+            for attempt_id, completion in self.completions.items()
+            if isinstance(completion.error, TryLater | Misconfigured) and attempt_id in called
+        }
+        touched |= {each.provider for each in called.values() if each.busy_in_row}
+        return sorted(touched)
+
+    def _judge(self, completion: Completion, at: Standing, busy_in_row: int) -> None:
+        if at.state in generations.CLOSED:
+            self._judge_late(completion, at)
+            return
+        error = completion.error
+        if error is None:
+            self._deliver(completion, at)
+            return
+        if at.state == "intent":
+            return  # nothing was sent: rescue or cancel releases it
+        outcome = verdict(error, tries=at.attempts, busy_in_row=busy_in_row, jitter=_jitter)
+        if outcome.end == "uncertain" and at.state == "uncertain":
+            return
+        self._fail(completion, error, outcome, at)
+
+    def _deliver(self, completion: Completion, at: Standing) -> None:
+        self._note_evidence(completion, at, "succeeded")
+        self._keep_images(completion, at)
+        self._end(completion, at, "succeeded", charge="charged", cost=completion.cost_micros)
+        self.steps.append(
+            Step(
+                at.generation_id,
+                "completed",
+                added_micros=completion.cost_micros or 0,
+                cost_unknown=completion.cost_micros is None,
+            )
+        )
+        self.calm.add(at.provider)
+
+    def _fail(self, completion: Completion, error: ProviderError, outcome: Verdict, at: Standing) -> None:
+        message = error.reason[:MESSAGE_LIMIT]
+        if outcome.end == "uncertain":
+            self.ends.append(
+                End(
+                    at.attempt_id,
+                    "uncertain",
+                    None,
+                    completion.request_id or error.request_id or "",
+                    error.kind,
+                    message,
+                    completion.answer or error.raw,
+                )
+            )
+            self.steps.append(
+                Step(at.generation_id, "uncertain", error_kind=error.kind, error_message=message)
+            )
+            return
+        self._note_evidence(completion, at, outcome.end)
+        charge: Charge = "free" if outcome.end == "failed_free" else error.charge
+        cost = 0 if charge == "free" else error.cost
+        self._end(completion, at, outcome.end, charge=charge, cost=cost)
+        then = outcome.then
+        if at.cancel_requested and then == "pending":
+            self.steps.append(Step(at.generation_id, "cancelled"))
+        else:
+            self.steps.append(
+                Step(
+                    at.generation_id,
+                    then,
+                    added_micros=cost or 0,
+                    cost_unknown=cost_is_open(charge, error.cost),
+                    wait_reason=outcome.wait_reason,
+                    wait_detail=message if outcome.wait_reason else "",
+                    again_after_s=outcome.again_after_s,
+                    error_kind=error.kind,
+                    error_message=message,
+                )
+            )
+        if outcome.provider_waits_s:
+            self.waits[at.provider] = max(self.waits.get(at.provider, 0.0), outcome.provider_waits_s)
+        elif outcome.pause_provider:
+            self.pauses[at.provider] = error
+        else:
+            self.calm.add(at.provider)
+
+    def _judge_late(self, completion: Completion, at: Standing) -> None:
+        """The answer came after the attempt was closed: by this same write, or by somebody's evidence."""
+        error = completion.error
+        if error is None and at.state != "succeeded":
+            # The attempt was settled as something else while its owner was away. What was paid for is
+            # kept and what was charged is booked, whoever was right.
+            self._keep_images(completion, at)
+            self.evidence.append(
+                (at.attempt_id, "late_answer", "succeeded", {"was": at.state, "cost": completion.cost_micros})
+            )
+            missing = (completion.cost_micros or 0) - (at.cost_micros or 0)
+            if missing and at.cost_micros is not None:
+                self.extra[at.attempt_id] = missing
+
+    def _keep_images(self, completion: Completion, at: Standing) -> None:
+        for position, image in enumerate(completion.images):
+            self.kept.append(
+                catalogue.KeptImage(
+                    product_id=at.product_id,
+                    generation_id=at.generation_id,
+                    attempt_id=at.attempt_id,
+                    position=position,
+                    blob=image.blob,
+                    media_type=image.media_type,
+                    width_px=image.width_px,
+                    height_px=image.height_px,
+                    size_bytes=image.size_bytes,
+                    provider=at.provider,
+                    model=at.model,
+                    simulated=at.simulated,
+                    # IPTC: no trained model made a simulated image.
+                    digital_source_type="algorithmicMedia" if at.simulated else "trainedAlgorithmicMedia",
+                )
+            )
+
+    def _note_evidence(self, completion: Completion, at: Standing, state: str) -> None:
+        if at.state == "uncertain" or completion.evidence:
+            kind = completion.evidence[0] if completion.evidence else "late_answer"
+            detail: dict[str, object] = {"cost": completion.cost_micros}
+            if completion.note:
+                detail["note"] = completion.note
+            self.evidence.append((at.attempt_id, kind, state, detail))
+
+    def _end(
+        self, completion: Completion, at: Standing, state: str, *, charge: Charge, cost: int | None
+    ) -> None:
+        error = completion.error
+        self.ends.append(
+            End(
+                at.attempt_id,
+                state,
+                cost,
+                completion.request_id or (error.request_id if error else None) or "",
+                error.kind if error else "",
+                error.reason[:MESSAGE_LIMIT] if error else "",
+                completion.answer or (error.raw if error else ""),
+            )
+        )
+        if charge == "free":
+            self.releases.append(at.attempt_id)
+        elif cost is not None:
+            self.settlements.append(
+                ledger.Settlement(
+                    at.attempt_id,
+                    cost,
+                    at.provider,
+                    at.model,
+                    at.category_path,
+                    at.person_name,
+                    at.run_id,
+                )
+            )
+            if cost > at.reserved_micros:
+                self.news.append(
+                    Happening(
+                        "budget",
+                        "overshot",
+                        str(at.attempt_id),
+                        {"provider": at.provider, "charged": show(cost), "held": show(at.reserved_micros)},
+                    )
+                )
+        # Charged, and nobody said how much: the hold stays until a person or the provider's bill says so.
+
+    def _deltas(
+        self,
+        standing: dict[UUID, Standing],
+        done_at: dict[UUID, datetime | None],
+        booked: list[ledger.Booked],
+        new_images: list[catalogue.NewImage],
+    ) -> list[reports.Delta]:
+        deltas = [
+            reports.Delta(
+                bucket_at=each.charged_at,
+                provider=standing[each.attempt_id].provider,
+                model=standing[each.attempt_id].model,
+                simulated=standing[each.attempt_id].simulated,
+                amount_micros=each.amount_micros,
+            )
+            for each in booked
+        ]
+        deltas += [
+            reports.Delta(
+                bucket_at=each.created_at,
+                provider=standing[each.attempt_id].provider,
+                model=standing[each.attempt_id].model,
+                simulated=standing[each.attempt_id].simulated,
+                images=1,
+            )
+            for each in new_images
+        ]
+        by_generation = {at.generation_id: at for at in standing.values()}
+        for step in self.steps:
+            at, ended = by_generation[step.generation_id], done_at.get(step.generation_id)
+            if ended is None:
+                continue
+            completed = step.status == "completed"
+            deltas.append(
+                reports.Delta(
+                    bucket_at=ended,
+                    provider=at.provider,
+                    model=at.model,
+                    simulated=at.simulated,
+                    completed=int(completed),
+                    failed=int(step.status == "failed"),
+                    cancelled=int(step.status == "cancelled"),
+                    duration_s=(ended - at.started_at).total_seconds()
+                    if completed and at.started_at
+                    else None,
+                )
+            )
+        return deltas

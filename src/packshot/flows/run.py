@@ -1,0 +1,189 @@
+"""One claimed attempt, from its first byte to its written end. Async: no transaction in here."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from packshot.blobs import BlobStore, StoreDown, StoreFull
+from packshot.flows.admit import image_request
+from packshot.flows.close import Completion, Stored
+from packshot.generations import Claim
+from packshot.kernel.errors import (
+    BadAnswer,
+    Misconfigured,
+    ProviderError,
+    Refused,
+    TryLater,
+    Unsure,
+)
+from packshot.kernel.money import Micros
+from packshot.providers.contract import AttemptRef, Delivery, GeneratedImage, Pending, Provider, Ticket
+
+log = logging.getLogger(__name__)
+
+# The adapter has its own deadline for the whole call; this one only catches an adapter that forgot it.
+ADAPTER_GRACE_S = 10.0
+# How often in a row a look at a ticket may fail by our own fault before it counts as no image.
+MOST_BUGS = 5
+
+
+class Lines(Protocol):
+    """The worker's batched writes. Each returns after its COMMIT."""
+
+    async def sending(self, claim: Claim) -> bool:
+        """True: committed, the caller may send once. False: it was cancelled, stopped or rescued."""
+
+    async def accepted(self, claim: Claim, ticket: Ticket) -> None: ...
+
+    async def closing(self, completion: Completion) -> None: ...
+
+    def store_trouble(self, problem: str | None) -> None:
+        """The blob store refuses bytes (in words), or takes them again (None)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What running an attempt needs besides its provider."""
+
+    lines: Lines
+    store: BlobStore
+    timer_scale: float = 1.0  # divides the waits between looks at a ticket, for tests
+
+
+async def run(claim: Claim, provider: Provider, around: Surroundings) -> None:
+    """Take one claimed attempt to its end: sent at most once, images kept, money settled, news told."""
+    if not await around.lines.sending(claim):
+        return
+    try:
+        answer = await _submit(claim, provider)
+    except ProviderError as error:
+        await around.lines.closing(_failed(claim, error))
+        return
+    if isinstance(answer, Ticket):
+        await around.lines.accepted(claim, answer)
+        await _finish(claim, provider, answer, around)
+    else:
+        await _deliver(claim, answer, around)
+
+
+async def resume(claim: Claim, provider: Provider, around: Surroundings) -> None:
+    """Collect what another process submitted and left: nothing is paid again."""
+    assert claim.ticket is not None, "only accepted attempts are resumed"
+    cost = None if claim.cost_micros is None else Micros(claim.cost_micros)
+    await _finish(claim, provider, Ticket(claim.ticket, cost=cost), around)
+
+
+async def _submit(claim: Claim, provider: Provider) -> Ticket | Delivery:
+    """The one paid call. Whatever goes wrong in an unexpected way is an unknown outcome, never a free one."""
+    reference = AttemptRef(claim.attempt_id, claim.number, float(claim.deadline_s))
+    try:
+        async with asyncio.timeout(claim.deadline_s + ADAPTER_GRACE_S):
+            return await provider.submit(image_request(claim.generation), reference)
+    except ProviderError:
+        raise
+    except TimeoutError:
+        raise Unsure(f"no answer within {claim.deadline_s} s", kind="timeout") from None
+    except Exception as bug:  # noqa: BLE001 - an adapter's bug after sending must not lose the attempt
+        log.exception("attempt %s: the %s adapter failed", claim.attempt_id, provider.name)
+        raise Unsure(f"the {provider.name} adapter failed: {type(bug).__name__}", kind="bug") from bug
+
+
+async def _finish(claim: Claim, provider: Provider, ticket: Ticket, around: Surroundings) -> None:
+    try:
+        delivery = await _collect(claim, provider, ticket, around)
+    except ProviderError as error:
+        await around.lines.closing(_failed(claim, error, ticket))
+    else:
+        await _deliver(claim, delivery, around)
+
+
+async def _collect(claim: Claim, provider: Provider, ticket: Ticket, around: Surroundings) -> Delivery:
+    """Look until it is there. Looking is free, so trouble with a look is only a reason to look again."""
+    until = time.monotonic() + claim.deadline_s
+    bugs = 0
+    reason = "the provider never finished it"
+    while (left := until - time.monotonic()) > 0:
+        wait = 1.0
+        reference = AttemptRef(claim.attempt_id, claim.number, left)
+        try:
+            async with asyncio.timeout(left + ADAPTER_GRACE_S):
+                seen = await provider.collect(ticket, reference)
+            if isinstance(seen, Delivery):
+                return seen
+            assert isinstance(seen, Pending)
+            wait = seen.after_s
+        except (Refused, BadAnswer):
+            raise
+        except TryLater as busy:
+            wait, reason = busy.after_s, busy.reason
+        except (Unsure, Misconfigured) as trouble:
+            reason = trouble.reason
+        except TimeoutError:
+            break
+        except Exception as bug:
+            log.exception("attempt %s: looking at its ticket failed", claim.attempt_id)
+            bugs += 1
+            reason = f"the {provider.name} adapter failed: {type(bug).__name__}"
+            if bugs >= MOST_BUGS:
+                raise BadAnswer(reason, kind="bug", charge="charged", cost=ticket.cost) from bug
+        await asyncio.sleep(min(max(wait / around.timer_scale, 0.02), left))
+    raise BadAnswer(
+        f"no image within {claim.deadline_s} s: {reason}", kind="timeout", charge="charged", cost=ticket.cost
+    )
+
+
+async def _deliver(claim: Claim, delivery: Delivery, around: Surroundings) -> None:
+    if not delivery.images:
+        error = BadAnswer(
+            "the provider finished and sent no image",
+            kind="bad_answer",
+            charge="charged",
+            cost=delivery.cost,
+            request_id=delivery.request_id,
+            raw=delivery.raw,
+        )
+        await around.lines.closing(_failed(claim, error))
+        return
+    stored = await _keep(delivery.images, around)
+    await around.lines.closing(
+        Completion(
+            claim.attempt_id,
+            images=tuple(stored),
+            cost_micros=delivery.cost,
+            request_id=delivery.request_id or "",
+            answer=delivery.raw,
+        )
+    )
+
+
+async def _keep(images: Sequence[GeneratedImage], around: Surroundings) -> list[Stored]:
+    """Bytes that were paid for, in the store. A full or absent store is waited for, however long it takes."""
+    stored: list[Stored] = []
+    for image in images:
+        pause = 0.5
+        while True:
+            try:
+                blob = await asyncio.to_thread(around.store.put, image.content)
+                around.lines.store_trouble(None)
+                break
+            except (StoreFull, StoreDown) as trouble:
+                around.lines.store_trouble(str(trouble))
+                log.error("paid images wait in memory for the blob store: %s", trouble)
+                await asyncio.sleep(pause / around.timer_scale)
+                pause = min(pause * 2, 30.0)
+        stored.append(
+            Stored(blob, image.media_type, image.width_px, image.height_px, len(image.content))
+        )
+    return stored
+
+
+def _failed(claim: Claim, error: ProviderError, ticket: Ticket | None = None) -> Completion:
+    return Completion(
+        claim.attempt_id,
+        error=error,
+        request_id=error.request_id or (ticket.request_id if ticket else None) or "",
+        answer=error.raw,
+    )

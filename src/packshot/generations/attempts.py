@@ -1,0 +1,421 @@
+"""Attempts and the moves of their generations. Each verb is a compare-and-set on a list, in lock order
+(generation, then attempt), and can be repeated after a COMMIT whose outcome got lost."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+from psycopg.types.json import Jsonb
+
+from packshot.generations.queue import CANDIDATE, Candidate, decoded
+from packshot.kernel.ids import uuid7
+
+CLOSED = ("released", "succeeded", "failed_free", "failed_charged", "charged_no_image")
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A paid call that this process may make once, with all that it needs to make it."""
+
+    attempt_id: UUID
+    number: int
+    generation: Candidate
+    deadline_s: int
+    ticket: Mapping[str, Any] | None = None
+    cost_micros: int | None = None  # what the provider said when it took the request
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An attempt and its generation as they are, locked."""
+
+    attempt_id: UUID
+    state: str
+    generation_id: UUID
+    status: str
+    product_id: UUID
+    provider: str
+    model: str
+    simulated: bool
+    reserved_micros: int
+    attempts: int
+    cancel_requested: bool
+    started_at: datetime | None
+    completed_at: datetime | None
+    actual_micros: int | None
+    cost_micros: int | None
+    run_id: UUID | None
+    person_name: str
+    category_path: str
+    sku: str
+
+
+def open_attempts(funded: Sequence[Claim], *, process_id: UUID) -> None:
+    """Write each claim's attempt as `intent` and its generation as processing. Nothing is sent yet."""
+    if not funded:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO packshot_attempt (id, generation_id, number, process_id, state, provider, model,
+                simulated, reserved_micros, price_version, deadline_s, request_id, error_kind, error_message,
+                answer, created_at)
+            SELECT item.id, item.generation_id, item.number, %s, 'intent', item.provider, item.model,
+                item.simulated, item.reserved, item.price_version, item.deadline_s, '', '', '', '', now()
+            FROM unnest(%s::uuid[], %s::uuid[], %s::smallint[], %s::text[], %s::text[], %s::boolean[],
+                %s::bigint[], %s::text[], %s::int[])
+                AS item (id, generation_id, number, provider, model, simulated, reserved, price_version,
+                    deadline_s)
+            """,
+            [
+                process_id,
+                [claim.attempt_id for claim in funded],
+                [claim.generation.id for claim in funded],
+                [claim.number for claim in funded],
+                [claim.generation.provider for claim in funded],
+                [claim.generation.model for claim in funded],
+                [claim.generation.simulated for claim in funded],
+                [claim.generation.ceiling_micros or 0 for claim in funded],
+                [claim.generation.price_version for claim in funded],
+                [claim.deadline_s for claim in funded],
+            ],
+        )
+        cursor.execute(
+            """
+            UPDATE packshot_generation AS generation
+            SET status = 'processing', attempts = item.number, not_before = NULL, updated_at = now()
+            FROM unnest(%s::uuid[], %s::smallint[]) AS item (id, number)
+            WHERE generation.id = item.id
+            """,
+            [[claim.generation.id for claim in funded], [claim.number for claim in funded]],
+        )
+
+
+def lock_generations(attempt_ids: Sequence[UUID]) -> None:
+    """Lock the generations of these attempts in order of id."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT 1 FROM packshot_generation
+            WHERE id IN (SELECT generation_id FROM packshot_attempt WHERE id = ANY(%s))
+            ORDER BY id FOR NO KEY UPDATE
+            """,
+            [list(attempt_ids)],
+        )
+
+
+def start_sending(attempt_ids: Sequence[UUID], *, process_id: UUID) -> set[UUID]:
+    """Move `intent` to `sending` where this process still owns it. Only those returned may be sent.
+
+    An attempt that is `sending` already is this same call, repeated after a lost COMMIT: nobody else can
+    have moved it, and its owner sends only after this returned.
+    """
+    lock_generations(attempt_ids)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE packshot_attempt SET state = 'sending', sending_at = clock_timestamp()
+            WHERE id = ANY(%s) AND process_id = %s AND state = 'intent'
+            """,
+            [list(attempt_ids), process_id],
+        )
+        cursor.execute(
+            """
+            SELECT attempt.id FROM packshot_attempt AS attempt
+            WHERE attempt.id = ANY(%s) AND attempt.process_id = %s AND attempt.state = 'sending'
+            """,
+            [list(attempt_ids), process_id],
+        )
+        mine = {row[0] for row in cursor.fetchall()}
+        cursor.execute(
+            """
+            UPDATE packshot_generation SET started_at = clock_timestamp(), updated_at = now()
+            WHERE started_at IS NULL
+                AND id IN (SELECT generation_id FROM packshot_attempt WHERE id = ANY(%s))
+            """,
+            [list(mine)],
+        )
+    return mine
+
+
+def release_intents(attempt_ids: Sequence[UUID]) -> list[UUID]:
+    """`intent` to `released`: nothing left this machine. Returns the attempts that moved."""
+    lock_generations(attempt_ids)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE packshot_attempt SET state = 'released', closed_at = clock_timestamp(), cost_micros = 0
+            WHERE id = ANY(%s) AND state = 'intent' RETURNING id
+            """,
+            [list(attempt_ids)],
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
+def accept(tickets: Mapping[UUID, tuple[Mapping[str, Any], str, int | None]]) -> None:
+    """Store each attempt's ticket, request id and stated cost; `sending` becomes `accepted`.
+
+    An attempt that a rescuer made uncertain meanwhile keeps its state: the ticket is stored all the same,
+    and its owner goes on collecting.
+    """
+    if not tickets:
+        return
+    ids = list(tickets)
+    lock_generations(ids)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE packshot_attempt AS attempt
+            SET state = CASE attempt.state WHEN 'sending' THEN 'accepted' ELSE attempt.state END,
+                accepted_at = coalesce(attempt.accepted_at, clock_timestamp()),
+                ticket = item.ticket, request_id = item.request_id
+            FROM unnest(%s::uuid[], %s::jsonb[], %s::text[]) AS item (id, ticket, request_id)
+            WHERE attempt.id = item.id AND attempt.state IN ('sending', 'uncertain')
+            """,
+            [
+                ids,
+                [Jsonb({"state": dict(tickets[each][0]), "cost": tickets[each][2]}) for each in ids],
+                [tickets[each][1] for each in ids],
+            ],
+        )
+
+
+def standing(attempt_ids: Sequence[UUID]) -> dict[UUID, Standing]:
+    """Lock these attempts and their generations, in that order of tables, and read them."""
+    ids = list(attempt_ids)
+    lock_generations(ids)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT 1 FROM packshot_attempt WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE", [ids]
+        )
+        cursor.execute(
+            """
+            SELECT attempt.id, attempt.state, generation.id, generation.status, generation.product_id,
+                attempt.provider, attempt.model, attempt.simulated, attempt.reserved_micros,
+                generation.attempts, generation.cancel_requested_at IS NOT NULL, generation.started_at,
+                generation.completed_at, generation.actual_micros, attempt.cost_micros, generation.run_id,
+                generation.asked_by_name, coalesce(category.path, ''), product.sku
+            FROM packshot_attempt AS attempt
+            JOIN packshot_generation AS generation ON generation.id = attempt.generation_id
+            JOIN packshot_product AS product ON product.id = generation.product_id
+            LEFT JOIN packshot_category AS category ON category.id = product.category_id
+            WHERE attempt.id = ANY(%s)
+            """,
+            [ids],
+        )
+        return {row[0]: Standing(*row) for row in cursor.fetchall()}
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How one attempt is written down at its end."""
+
+    attempt_id: UUID
+    state: str
+    cost_micros: int | None
+    request_id: str = ""
+    error_kind: str = ""
+    error_message: str = ""
+    answer: str = ""
+
+
+def end_attempts(ends: Sequence[End]) -> None:
+    """Write these ends; the rows are locked and the moves are legal, or the database refuses."""
+    if not ends:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE packshot_attempt AS attempt
+            SET state = item.state, cost_micros = item.cost,
+                request_id = coalesce(nullif(item.request_id, ''), attempt.request_id),
+                error_kind = item.error_kind, error_message = item.error_message, answer = item.answer,
+                closed_at = CASE item.state WHEN 'uncertain' THEN NULL ELSE clock_timestamp() END
+            FROM unnest(%s::uuid[], %s::text[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[])
+                AS item (id, state, cost, request_id, error_kind, error_message, answer)
+            WHERE attempt.id = item.id
+            """,
+            [
+                [each.attempt_id for each in ends],
+                [each.state for each in ends],
+                [each.cost_micros for each in ends],
+                [each.request_id for each in ends],
+                [each.error_kind for each in ends],
+                # A NUL byte cannot be stored in text.
+                [each.error_message.replace("\0", "") for each in ends],
+                [each.answer.replace("\0", "") for each in ends],
+            ],
+        )
+
+
+def keep_evidence(
+    notes: Sequence[tuple[UUID, str, str, Mapping[str, object]]], *, by_name: str = ""
+) -> None:
+    """Append evidence: (attempt, kind, the state it argues for, detail)."""
+    if not notes:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO packshot_evidence (id, attempt_id, kind, verdict, detail, by_name, at)
+            SELECT item.id, item.attempt_id, item.kind, item.verdict, item.detail, %s, now()
+            FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::jsonb[])
+                AS item (id, attempt_id, kind, verdict, detail)
+            """,
+            [
+                by_name,
+                [uuid7() for _ in notes],
+                [note[0] for note in notes],
+                [note[1] for note in notes],
+                [note[2] for note in notes],
+                [Jsonb(dict(note[3])) for note in notes],
+            ],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Where one generation goes next."""
+
+    generation_id: UUID
+    status: str
+    added_micros: int = 0
+    cost_unknown: bool = False
+    wait_reason: str | None = None
+    wait_detail: str = ""
+    again_after_s: float | None = None
+    error_kind: str = ""
+    error_message: str = ""
+    died: bool = field(default=False)
+
+
+def step_generations(steps: Sequence[Step]) -> dict[UUID, datetime | None]:
+    """Move these generations; gives each one's time of completion, by the database's clock."""
+    if not steps:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE packshot_generation AS generation
+            SET status = item.status,
+                actual_micros = CASE WHEN item.added IS NULL THEN generation.actual_micros
+                    ELSE coalesce(generation.actual_micros, 0) + item.added END,
+                cost_unknown = generation.cost_unknown OR item.cost_unknown,
+                wait_reason = item.wait_reason, wait_detail = item.wait_detail,
+                not_before = CASE WHEN item.again IS NULL THEN NULL
+                    ELSE clock_timestamp() + make_interval(secs => item.again) END,
+                error_kind = item.error_kind, error_message = item.error_message,
+                worker_deaths = generation.worker_deaths + item.died::int,
+                completed_at = CASE WHEN item.status IN ('completed', 'failed', 'cancelled')
+                    THEN clock_timestamp() END,
+                updated_at = clock_timestamp()
+            FROM unnest(%s::uuid[], %s::text[], %s::bigint[], %s::boolean[], %s::text[], %s::text[],
+                %s::float8[], %s::text[], %s::text[], %s::boolean[])
+                AS item (id, status, added, cost_unknown, wait_reason, wait_detail, again, error_kind,
+                    error_message, died)
+            WHERE generation.id = item.id
+            RETURNING generation.id, generation.completed_at
+            """,
+            [
+                [each.generation_id for each in steps],
+                [each.status for each in steps],
+                [each.added_micros for each in steps],
+                [each.cost_unknown for each in steps],
+                [each.wait_reason for each in steps],
+                [each.wait_detail for each in steps],
+                [each.again_after_s for each in steps],
+                [each.error_kind for each in steps],
+                [each.error_message.replace("\0", "") for each in steps],
+                [each.died for each in steps],
+            ],
+        )
+        return dict(cursor.fetchall())
+
+
+def add_cost(generation_id: UUID, *, amount_micros: int, cost_unknown: bool) -> None:
+    """A charge became known after the generation had ended."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE packshot_generation SET actual_micros = coalesce(actual_micros, 0) + %s,
+                cost_unknown = %s, updated_at = clock_timestamp()
+            WHERE id = %s
+            """,
+            [amount_micros, cost_unknown, generation_id],
+        )
+
+
+def left_behind(process_ids: Sequence[UUID]) -> dict[str, list[UUID]]:
+    """The open attempts of processes that are gone, by state: intent, sending, accepted."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT state, array_agg(id ORDER BY id) FROM packshot_attempt
+            WHERE process_id = ANY(%s) AND state IN ('intent', 'sending', 'accepted') GROUP BY state
+            """,
+            [list(process_ids)],
+        )
+        return {state: list(ids) for state, ids in cursor.fetchall()}
+
+
+def adopt(attempt_ids: Sequence[UUID], *, of: Sequence[UUID], process_id: UUID) -> list[Claim]:
+    """Take over accepted attempts of the processes `of`: their tickets are collected without paying again.
+
+    Of two processes that try at once, each attempt goes to one.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE packshot_attempt SET process_id = %s
+            WHERE id IN (
+                SELECT id FROM packshot_attempt
+                WHERE id = ANY(%s) AND state = 'accepted' AND process_id = ANY(%s)
+                ORDER BY id FOR NO KEY UPDATE)
+            """,
+            [process_id, list(attempt_ids), list(of)],
+        )
+    return tickets_of(process_id, attempt_ids)
+
+
+def tickets_of(process_id: UUID, attempt_ids: Sequence[UUID]) -> list[Claim]:
+    """The claims of accepted attempts that `process_id` owns."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT attempt.id, attempt.number, attempt.deadline_s, attempt.ticket, {CANDIDATE}
+            FROM packshot_attempt AS attempt
+            JOIN packshot_generation AS generation ON generation.id = attempt.generation_id
+            JOIN packshot_product AS product ON product.id = generation.product_id
+            LEFT JOIN packshot_category AS category ON category.id = product.category_id
+            WHERE attempt.id = ANY(%s) AND attempt.process_id = %s AND attempt.state = 'accepted'
+            """,
+            [list(attempt_ids), process_id],
+        )
+        return [
+            Claim(
+                attempt_id=row[0],
+                number=row[1],
+                generation=Candidate(*row[4:]),
+                deadline_s=row[2],
+                ticket=row[3]["state"],
+                cost_micros=row[3]["cost"],
+            )
+            for row in decoded(cursor.fetchall(), 3, 13)
+        ]
+
+
+def intents_of(process_id: UUID, *, older_than_s: float) -> list[UUID]:
+    """This process's attempts of which nothing was sent, written at least so many seconds ago."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT id FROM packshot_attempt
+            WHERE process_id = %s AND state = 'intent'
+                AND created_at < clock_timestamp() - make_interval(secs => %s)
+            """,
+            [process_id, older_than_s],
+        )
+        return [row[0] for row in cursor.fetchall()]

@@ -1,0 +1,262 @@
+"""The queue: what was asked for, each paid call made for it, and who is making it."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from packshot.kernel.ids import uuid7
+
+GENERATION_STATUSES = ("pending", "processing", "completed", "failed", "cancelled", "uncertain")
+ATTEMPT_STATES = (
+    "intent",
+    "sending",
+    "accepted",
+    "uncertain",
+    "released",
+    "succeeded",
+    "failed_free",
+    "failed_charged",
+    "charged_no_image",
+)
+OPEN_ATTEMPT_STATES = ("intent", "sending", "accepted", "uncertain")
+WAIT_REASONS = ("budget", "rate", "retry", "paused", "circuit", "key", "price")
+
+
+class ProviderRecord(models.Model):
+    """What the site knows of a provider: switch, pause, limits. Its row is the first lock of an admission."""
+
+    name = models.CharField(max_length=32, primary_key=True)
+    label = models.CharField(max_length=60)
+    # False: real money. A provider with a key is real; without keys it runs on the simulator.
+    simulated = models.BooleanField(default=True)
+    available = models.BooleanField(default=False)  # a key, or the simulator, is there
+    switched_on = models.BooleanField(default=False)  # by an administrator; simulated ones need no switch
+    paused_at = models.DateTimeField(null=True)
+    paused_kind = models.CharField(max_length=20, blank=True)  # person, bad_key, no_credit, not_verified
+    paused_message = models.TextField(blank=True)
+    max_in_flight = models.IntegerField()
+    per_minute = models.IntegerField(null=True)
+    tokens = models.FloatField(default=0)
+    refilled_at = models.DateTimeField(db_default=Now())
+    wait_until = models.DateTimeField(null=True)  # the provider said so (Retry-After), or it is unreachable
+    busy_in_row = models.IntegerField(default=0)  # answers in a row that said "later"
+    archived_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "packshot_provider"
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(max_in_flight__gte=0, tokens__gte=0), name="packshot_provider_limits_are_sane"
+            ),
+        ]
+
+
+class Process(models.Model):
+    """A running web, pay or chores process. A pay process holds session lock `lock_key` while it lives."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    kind = models.CharField(max_length=8)
+    host = models.TextField()
+    pid = models.IntegerField()
+    lock_key = models.BigIntegerField(null=True, unique=True)
+    slot = models.SmallIntegerField()  # its own column of the rollups
+    started_at = models.DateTimeField(db_default=Now())
+    seen_at = models.DateTimeField(db_default=Now())
+    draining_at = models.DateTimeField(null=True)
+    lock_free_since = models.DateTimeField(null=True)  # first seen free by a rescuer, database clock
+    stop_acknowledged = models.IntegerField(default=0)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint("slot", condition=Q(ended_at=None), name="packshot_process_slot_once"),
+            models.CheckConstraint(
+                condition=Q(kind__in=["web", "pay", "chores"]), name="packshot_process_kind_is_known"
+            ),
+        ]
+
+
+class Run(models.Model):
+    """Many generations asked for together."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    title = models.TextField()
+    asked_by = models.ForeignKey("User", null=True, on_delete=models.PROTECT, related_name="+")
+    asked_by_name = models.TextField()
+    size = models.IntegerField()
+    created_at = models.DateTimeField(db_default=Now())
+
+
+class RequestRecord(models.Model):
+    """One act of asking, by its client-made key: a repeat finds the first answer instead of paying again."""
+
+    key = models.CharField(max_length=100, primary_key=True)
+    fingerprint = models.CharField(max_length=64)  # sha256 of what was asked; another body is refused
+    run = models.ForeignKey("Run", null=True, on_delete=models.PROTECT, related_name="+")
+    quoted_micros = models.BigIntegerField(null=True)
+    asked_by_name = models.TextField()
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "packshot_request"
+
+
+class Generation(models.Model):
+    """One request for an image of a product from a provider. This row is the queue."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    request = models.ForeignKey("RequestRecord", on_delete=models.PROTECT, related_name="+")
+    run = models.ForeignKey("Run", null=True, on_delete=models.PROTECT, related_name="+")
+    product = models.ForeignKey("Product", on_delete=models.PROTECT, related_name="+")
+    provider = models.ForeignKey("ProviderRecord", on_delete=models.PROTECT, related_name="+")
+    model = models.CharField(max_length=100)
+    simulated = models.BooleanField()
+    prompt = models.TextField()
+    template_version = models.ForeignKey(
+        "PromptTemplateVersion", null=True, on_delete=models.PROTECT, related_name="+"
+    )
+    shape = models.CharField(max_length=12, default="1:1")
+    images = models.SmallIntegerField(default=1)
+    seed = models.BigIntegerField(null=True)
+    options = models.JSONField(default=dict)
+    asked_by = models.ForeignKey("User", null=True, on_delete=models.PROTECT, related_name="+")
+    asked_by_name = models.TextField()
+    retry_of = models.ForeignKey("Generation", null=True, on_delete=models.PROTECT, related_name="+")
+    priority = models.SmallIntegerField(default=0)
+    lane = models.CharField(max_length=64)  # fairness: run or person
+
+    status = models.CharField(max_length=12, default="pending")
+    wait_reason = models.CharField(max_length=12, null=True)
+    wait_detail = models.TextField(blank=True)
+    not_before = models.DateTimeField(null=True)
+    attempts = models.SmallIntegerField(default=0)
+    worker_deaths = models.SmallIntegerField(default=0)
+    cancel_requested_at = models.DateTimeField(null=True)
+
+    expected_micros = models.BigIntegerField(null=True)
+    ceiling_micros = models.BigIntegerField(null=True)  # what one attempt reserves; null: unknown price
+    price_version = models.CharField(max_length=40)
+    actual_micros = models.BigIntegerField(null=True)  # all its attempts so far; null: nothing settled yet
+    cost_unknown = models.BooleanField(default=False)
+    error_kind = models.CharField(max_length=20, blank=True)
+    error_message = models.TextField(blank=True)
+
+    created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(db_default=Now())
+    started_at = models.DateTimeField(null=True)  # first `sending`
+    completed_at = models.DateTimeField(null=True)  # completed, failed or cancelled
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(status__in=GENERATION_STATUSES), name="packshot_generation_status_is_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(wait_reason=None) | Q(wait_reason__in=WAIT_REASONS),
+                name="packshot_generation_wait_is_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(wait_reason=None) | Q(status="pending"), name="packshot_generation_only_pending_waits"
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=["completed", "failed", "cancelled"], completed_at__isnull=False)
+                | Q(status__in=["pending", "processing", "uncertain"], completed_at=None),
+                name="packshot_generation_ends_with_a_time",
+            ),
+            models.CheckConstraint(
+                condition=Q(images__gte=1, images__lte=10), name="packshot_generation_images_1_to_10"
+            ),
+            models.CheckConstraint(
+                condition=(Q(ceiling_micros=None) | Q(ceiling_micros__gte=0))
+                & (Q(actual_micros=None) | Q(actual_micros__gte=0)),
+                name="packshot_generation_money_not_negative",
+            ),
+        ]
+        indexes: ClassVar = [
+            # What admission reads: lanes, then each lane's first rows.
+            models.Index(
+                "provider", "lane", F("priority").desc(), "id",
+                condition=Q(status="pending", wait_reason=None),
+                name="packshot_generation_ready",
+            ),
+            models.Index(
+                "wait_reason",
+                "not_before",
+                condition=Q(status="pending", wait_reason__isnull=False),
+                name="packshot_generation_parked",
+            ),
+            models.Index(
+                "provider", "status",
+                condition=Q(status__in=["pending", "processing", "uncertain"]),
+                name="packshot_generation_live",
+            ),
+            models.Index("status", F("id").desc(), name="packshot_generation_by_status"),
+            models.Index("product", F("id").desc(), name="packshot_generation_by_product"),
+            models.Index("run", F("id").desc(), name="packshot_generation_by_run"),
+            models.Index("request", name="packshot_generation_by_request"),
+        ]
+
+
+class Attempt(models.Model):
+    """One paid call on behalf of a generation. Its moves are held by a trigger (DESIGN.md section 5)."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    generation = models.ForeignKey("Generation", on_delete=models.PROTECT, related_name="+")
+    number = models.SmallIntegerField()
+    process = models.ForeignKey("Process", on_delete=models.PROTECT, related_name="+")
+    state = models.CharField(max_length=18, default="intent")
+    provider = models.CharField(max_length=32)
+    model = models.CharField(max_length=100)
+    simulated = models.BooleanField()
+    reserved_micros = models.BigIntegerField()
+    price_version = models.CharField(max_length=40)
+    deadline_s = models.IntegerField()
+    ticket = models.JSONField(null=True)
+    request_id = models.TextField(blank=True)
+    cost_micros = models.BigIntegerField(null=True)  # null while open, and when the cost is not known
+    error_kind = models.CharField(max_length=20, blank=True)
+    error_message = models.TextField(blank=True)
+    answer = models.TextField(blank=True)  # redacted, without image bytes
+    created_at = models.DateTimeField(db_default=Now())
+    sending_at = models.DateTimeField(null=True)
+    accepted_at = models.DateTimeField(null=True)
+    closed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint("generation", "number", name="packshot_attempt_number_once"),
+            models.UniqueConstraint(
+                "generation",
+                condition=Q(state__in=OPEN_ATTEMPT_STATES),
+                name="packshot_attempt_one_open",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=ATTEMPT_STATES), name="packshot_attempt_state_is_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(reserved_micros__gte=0) & (Q(cost_micros=None) | Q(cost_micros__gte=0)),
+                name="packshot_attempt_money_not_negative",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                "process", "state", condition=Q(state__in=OPEN_ATTEMPT_STATES), name="packshot_attempt_open"
+            ),
+            models.Index("provider", "state", condition=Q(state__in=OPEN_ATTEMPT_STATES),
+                         name="packshot_attempt_in_flight"),
+            models.Index("request_id", name="packshot_attempt_by_request_id"),
+        ]
+
+
+class Evidence(models.Model):
+    """Why an attempt left `uncertain`, or what was learned of it later. Append-only (trigger)."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    attempt = models.ForeignKey("Attempt", on_delete=models.PROTECT, related_name="+")
+    kind = models.CharField(max_length=16)  # late_answer, callback, lookup, reconciliation, person
+    verdict = models.CharField(max_length=18)  # the state it argues for
+    detail = models.JSONField(default=dict)
+    by_name = models.TextField(blank=True)
+    at = models.DateTimeField(db_default=Now())

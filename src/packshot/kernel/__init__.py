@@ -1,0 +1,1 @@
+"""Money, clock, ids, errors: what every other package may use. Standard library only."""

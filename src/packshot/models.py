@@ -1,0 +1,56 @@
+"""Gathers the modules' tables, so that Django finds them in one place."""
+
+from packshot.accounts.models import AuditEntry, Role, User
+from packshot.catalogue.models import (
+    Category,
+    Image,
+    ImportRecord,
+    Product,
+    PromptTemplate,
+    PromptTemplateVersion,
+    Rendition,
+)
+from packshot.events.models import Event
+from packshot.generations.models import (
+    Attempt,
+    Evidence,
+    Generation,
+    Process,
+    ProviderRecord,
+    RequestRecord,
+    Run,
+)
+from packshot.ledger.models import Budget, BudgetWindow, Entry, Reservation, StopSwitch
+from packshot.preferences.models import Preference
+from packshot.quality.models import Review, Score
+from packshot.reports.models import Rollup
+
+__all__ = [
+    "Attempt",
+    "AuditEntry",
+    "Budget",
+    "BudgetWindow",
+    "Category",
+    "Entry",
+    "Event",
+    "Evidence",
+    "Generation",
+    "Image",
+    "ImportRecord",
+    "Preference",
+    "Process",
+    "Product",
+    "PromptTemplate",
+    "PromptTemplateVersion",
+    "ProviderRecord",
+    "Rendition",
+    "RequestRecord",
+    "Reservation",
+    "Review",
+    "Role",
+    "Rollup",
+    "Run",
+    "Score",
+    "StopSwitch",
+    "User",
+]

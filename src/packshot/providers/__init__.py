@@ -1,0 +1,1 @@
+"""Adapters to the services that make images: pure, async, no Django, one injected HTTP client each."""

@@ -1,0 +1,194 @@
+"""Checks that any adapter's author can run: no network, no key, plain assertions with a clear message.
+
+from packshot.providers.conformance import CHECKS, offline
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_my_adapter_keeps_the_contract(check):
+    check(offline(MyAdapter))
+"""
+
+import inspect
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from packshot.kernel.errors import BadInput
+from packshot.kernel.money import LARGEST
+from packshot.providers.contract import (
+    Account,
+    ImageRequest,
+    ModelCard,
+    Option,
+    Provider,
+    default_model,
+)
+from packshot.providers.http import GuardedClient
+
+_NAME = re.compile(r"[a-z][a-z0-9-]{1,31}")
+_SHAPE = re.compile(r"[1-9]\d{0,2}:[1-9]\d{0,2}")
+_HOST = re.compile(r"(?:\*\.)?(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}")
+_PROMPT = "A linen apron on a wooden table, soft daylight"
+
+
+def offline(adapter: type[Provider]) -> Provider:
+    """The adapter built as the registry builds it, with an empty key; nothing is sent."""
+    account = Account(key="", base_url=adapter.default_base_url, simulated=True)
+    return adapter(account, GuardedClient(account.base_url, hosts=adapter.hosts))
+
+
+def names_fit_tables_and_addresses(provider: Provider) -> None:
+    assert _NAME.fullmatch(provider.name), f"name {provider.name!r}: lower case, digits and -, at most 32"
+    assert provider.label.strip(), "label is empty"
+    assert provider.free or provider.key_variable, "a provider that charges needs a key_variable"
+
+
+def hosts_are_few_and_exact(provider: Provider) -> None:
+    for host in provider.hosts:
+        assert _HOST.fullmatch(host), f"host {host!r}: write api.example.com or *.example.com"
+    client = GuardedClient(provider.default_base_url, hosts=provider.hosts)
+    assert client.allows(provider.default_base_url), "default_base_url is not a base URL"
+
+
+def limits_let_something_run(provider: Provider) -> None:
+    assert provider.limits.in_flight >= 1, "limits.in_flight must be at least 1"
+    assert provider.limits.per_minute is None or provider.limits.per_minute >= 1, "limits.per_minute below 1"
+
+
+def calls_are_coroutines(provider: Provider) -> None:
+    for name in ("submit", "collect"):
+        method = getattr(provider, name)
+        assert inspect.iscoroutinefunction(method), f"{name} must be `async def`: many run at once"
+    for name in ("models", "quote"):
+        assert not inspect.iscoroutinefunction(getattr(provider, name)), (
+            f"{name} must not be async: it is local"
+        )
+
+
+def cards_are_complete(provider: Provider) -> None:
+    cards = provider.models()
+    assert cards, "there is no model"
+    assert len({card.id for card in cards}) == len(cards), "two models have the same id"
+    for card in cards:
+        assert card.provider == provider.name, f"{card.id}: provider is {card.provider!r}"
+        assert card.id and len(card.id) <= 100 and card.label, f"{card.id!r}: id (at most 100) and label"
+        assert 1 <= card.deadline_s <= 3600, f"{card.id}: deadline_s {card.deadline_s} is not 1 to 3600"
+        assert 1 <= card.max_images <= 10, f"{card.id}: max_images {card.max_images} is not 1 to 10"
+        assert card.shapes, f"{card.id}: no shape"
+        for shape in card.shapes:
+            assert _SHAPE.fullmatch(shape), f"{card.id}: shape {shape!r} is not like 4:5"
+
+
+def the_default_model_is_alive(provider: Provider) -> None:
+    assert not default_model(provider).retired, "every model is retired"
+
+
+def retired_models_name_a_living_successor(provider: Provider) -> None:
+    living = {card.id for card in provider.models() if not card.retired}
+    for card in provider.models():
+        if card.retired or card.retires_on:
+            assert card.successor in living, f"{card.id}: successor {card.successor!r} is not a living model"
+
+
+def options_describe_themselves(provider: Provider) -> None:
+    for card in provider.models():
+        names = [option.name for option in card.options]
+        assert len(set(names)) == len(names), f"{card.id}: an option appears twice"
+        for option in card.options:
+            _check_option(card, option)
+
+
+def _check_option(card: ModelCard, option: Option) -> None:
+    where = f"{card.id}, option {option.name}"
+    assert option.label, f"{where}: no label"
+    if option.kind == "choice":
+        assert option.choices, f"{where}: no choices"
+        assert option.default is None or option.default in option.choices, f"{where}: default is not a choice"
+    if option.kind == "integer" and option.default is not None:
+        assert type(option.default) is int, f"{where}: default is not a whole number"
+        assert option.minimum is None or option.default >= option.minimum, f"{where}: default below minimum"
+        assert option.maximum is None or option.default <= option.maximum, f"{where}: default above maximum"
+    if option.kind == "boolean":
+        assert option.default in (None, True, False), f"{where}: default is not yes or no"
+
+
+def every_living_model_can_be_quoted(provider: Provider) -> None:
+    for request in _requests(provider):
+        quote = provider.quote(request)
+        where = f"{request.model}, {request.shape}, {request.images} images"
+        assert (quote.expected is None) == (quote.ceiling is None), (
+            f"{where}: one side of the quote is unknown"
+        )
+        assert 0 < len(quote.price_version) <= 40, f"{where}: price_version must be 1 to 40 characters"
+        if quote.expected is None or quote.ceiling is None:
+            assert quote.note, f"{where}: an unknown price needs a note that says so"
+            continue
+        assert type(quote.expected) is int and type(quote.ceiling) is int, (
+            f"{where}: money is whole micro-dollars"
+        )
+        assert 0 <= quote.expected <= quote.ceiling <= LARGEST, f"{where}: ceiling is below expected"
+        assert provider.free or quote.ceiling > 0, f"{where}: a price of 0 is unknown, not free"
+
+
+def more_images_never_cost_less(provider: Provider) -> None:
+    for request in _requests(provider):
+        one, many = provider.quote(replace(request, images=1)), provider.quote(request)
+        if one.ceiling is not None and many.ceiling is not None:
+            assert many.ceiling >= one.ceiling, f"{request.model}: {request.images} images cost less than 1"
+
+
+def nonsense_is_refused_before_it_costs(provider: Provider) -> None:
+    good = ImageRequest(default_model(provider).id, _PROMPT, default_model(provider).shapes[0])
+    nonsense = {
+        "an unknown model": replace(good, model="no-such-model"),
+        "an empty prompt": replace(good, prompt="  "),
+        "an unknown shape": replace(good, shape="1:999"),
+        "no image": replace(good, images=0),
+        "too many images": replace(good, images=default_model(provider).max_images + 1),
+        "an unknown option": replace(good, options={"no_such_option": 1}),
+    }
+    nonsense |= {
+        f"the retired model {card.id}": replace(good, model=card.id)
+        for card in provider.models()
+        if card.retired
+    }
+    for what, request in nonsense.items():
+        try:
+            provider.quote(request)
+        except BadInput:
+            continue
+        raise AssertionError(f"quote accepted {what}; it must raise BadInput")
+
+
+def quotes_are_the_same_twice(provider: Provider) -> None:
+    for request in _requests(provider):
+        assert provider.quote(request) == provider.quote(request), f"{request.model}: two quotes differ"
+
+
+def cards_can_be_shown_as_json(provider: Provider) -> None:
+    for card in provider.models():
+        for option in card.options:
+            json.dumps([option.default, option.choices, option.minimum, option.maximum])
+
+
+def _requests(provider: Provider) -> Iterator[ImageRequest]:
+    for card in provider.models():
+        if not card.retired:
+            for shape in card.shapes:
+                yield ImageRequest(card.id, _PROMPT, shape, images=card.max_images)
+
+
+CHECKS: tuple[Callable[[Provider], None], ...] = (
+    names_fit_tables_and_addresses,
+    hosts_are_few_and_exact,
+    limits_let_something_run,
+    calls_are_coroutines,
+    cards_are_complete,
+    the_default_model_is_alive,
+    retired_models_name_a_living_successor,
+    options_describe_themselves,
+    every_living_model_can_be_quoted,
+    more_images_never_cost_less,
+    nonsense_is_refused_before_it_costs,
+    quotes_are_the_same_twice,
+    cards_can_be_shown_as_json,
+)

@@ -1,0 +1,192 @@
+"""What an adapter is: the one seam between Packshot and a service that makes images.
+
+An adapter is built from a key, a base URL and an injected client, and nothing else. It never retries:
+a paid request leaves at most once per attempt, and what to do next is decided by the error's class
+(`packshot.kernel.errors`). `conformance.py` holds the checks that any adapter's author can run.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, Literal, Protocol, runtime_checkable
+from uuid import UUID
+
+from packshot.kernel.money import Micros
+from packshot.providers.http import GuardedClient
+
+MediaType = Literal["image/png", "image/webp", "image/jpeg"]
+JsonValue = Any  # one JSON document: what a ticket or an option may hold
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One private option of a model, as data: the form, the API schema and validation come from it."""
+
+    name: str
+    label: str
+    kind: Literal["choice", "integer", "boolean"]
+    default: str | int | bool | None
+    choices: tuple[str, ...] = ()
+    minimum: int | None = None
+    maximum: int | None = None
+    help: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """One model of a provider, described as data."""
+
+    id: str  # as on the wire
+    label: str
+    provider: str
+    delivery: Literal[
+        "direct", "ticket"
+    ]  # direct: the answer carries the image; ticket: submit, then collect
+    deadline_s: int  # the whole call, from first byte sent to delivery, in seconds
+    shapes: tuple[str, ...] = ("1:1",)  # width:height ratios it can be asked for
+    max_images: int = 1  # per call
+    takes_seed: bool = False  # otherwise a request's seed is not sent
+    options: tuple[Option, ...] = ()
+    retires_on: date | None = None  # the provider stops answering for it on that day
+    retired: bool = False  # already gone: shown greyed, never asked
+    successor: str | None = None
+    typical_s: float = 15.0  # for an estimate on a button, never for a decision
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRequest:
+    """What to make: provider-neutral, complete, and the same for each attempt of a generation."""
+
+    model: str
+    prompt: str
+    shape: str = "1:1"
+    images: int = 1
+    seed: int | None = None
+    options: Mapping[str, JsonValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRef:
+    """Which paid call this is: what an adapter may tell the provider, and how long it has."""
+
+    id: UUID
+    number: int
+    deadline_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What one attempt is expected to cost and the most it can cost, in micro-dollars.
+
+    `ceiling` is what admission reserves. Both are None when the price is unknown, which is never 0.
+    """
+
+    expected: Micros | None
+    ceiling: Micros | None
+    price_version: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratedImage:
+    """Bytes as the provider sent them, unopened but for the header."""
+
+    content: bytes
+    media_type: MediaType
+    width_px: int
+    height_px: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A receipt that lets any later process collect the result without paying again.
+
+    `state` is JSON that the same adapter understands after a restart. `cost` is what the provider said
+    at submission, when it says so then.
+    """
+
+    state: Mapping[str, JsonValue]
+    request_id: str | None = None
+    cost: Micros | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """The images of one attempt and what they cost. `cost` None means unknown, not free."""
+
+    images: Sequence[GeneratedImage]
+    cost: Micros | None
+    request_id: str | None = None
+    raw: str = ""  # the answer, redacted and without image bytes, at most RAW_LIMIT characters
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Not ready. Ask again after `after_s` seconds."""
+
+    after_s: float
+    progress: float | None = None  # 0 to 1, when the provider says
+
+
+RAW_LIMIT = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of a provider may run at once, from its published limits. None: no such limit."""
+
+    in_flight: int
+    per_minute: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """How to reach a provider: built once at start from the environment."""
+
+    key: str
+    base_url: str
+    simulated: bool
+
+
+@runtime_checkable
+class Provider(Protocol):
+    """One service. Instances are shared by all attempts in flight, so they hold no per-call state."""
+
+    name: str  # as in tables and URLs: openai, flux, sandbox
+    label: str  # for people: OpenAI, FLUX
+    key_variable: str | None  # the environment variable of its key; None: needs none
+    default_base_url: str
+    # Hosts that the adapter may talk to besides its base URL's, as exact names or `*.suffix`.
+    hosts: tuple[str, ...]
+    limits: Limits
+    free: bool  # never charges anything
+
+    def __init__(self, account: Account, client: GuardedClient) -> None: ...
+
+    def models(self) -> tuple[ModelCard, ...]:
+        """Every model, retired ones included; the first current one is the default."""
+        ...
+
+    def quote(self, request: ImageRequest) -> Quote:
+        """The price of one attempt, computed locally. Raises BadInput for a request no attempt could make."""
+        ...
+
+    async def submit(self, request: ImageRequest, attempt: AttemptRef) -> Ticket | Delivery:
+        """Send the one paid request. Raises a ProviderError whose class says what happened."""
+        ...
+
+    async def collect(self, ticket: Ticket, attempt: AttemptRef) -> Delivery | Pending:
+        """Look once; download when ready. Free, repeatable, and callable by any process."""
+        ...
+
+
+def model_card(provider: Provider, model: str) -> ModelCard | None:
+    """The card of `model`, or None when the provider does not have it."""
+    return next((card for card in provider.models() if card.id == model), None)
+
+
+def default_model(provider: Provider) -> ModelCard:
+    """The model used when none is named: the first that is not retired."""
+    return next(card for card in provider.models() if not card.retired)

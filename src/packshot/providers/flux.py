@@ -1,0 +1,393 @@
+"""Black Forest Labs (FLUX): submit, poll the address that the answer names, fetch the link at once."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import quote as url_quote
+from urllib.parse import urlsplit
+
+from packshot.imaging.header import BadImage
+from packshot.kernel.errors import (
+    BadAnswer,
+    BadInput,
+    ErrorKind,
+    Misconfigured,
+    ProviderError,
+    Refused,
+    TryLater,
+    Unsure,
+)
+from packshot.kernel.money import Micros
+from packshot.providers.answers import members, paid, read_image, told_by, usable_key, wait_s, words
+from packshot.providers.cards import accept
+from packshot.providers.contract import (
+    Account,
+    AttemptRef,
+    Delivery,
+    ImageRequest,
+    JsonValue,
+    Limits,
+    ModelCard,
+    Option,
+    Pending,
+    Quote,
+    Ticket,
+)
+from packshot.providers.http import Answer, Blocked, CallFailed, GuardedClient, NotJson, Redirected, TooLarge
+from packshot.providers.prices import flux_prices
+from packshot.providers.redact import redacted, scrubbed
+
+_DEADLINE_S = 300
+_SUBMIT_DEADLINE_S = 60  # a submission only takes the order
+_POLL_DEADLINE_S = 30
+_DOWNLOAD_DEADLINE_S = 8 * 60  # links live ten minutes
+_JSON_BYTES = 1024 * 1024
+_IMAGE_BYTES = 32 * 1024 * 1024
+# Some clients see "Task not found" for a moment after a submission that worked.
+_GRACE_S = 10.0
+_BUSY_WAIT_S = 5.0
+_ERROR_WAIT_S = 10.0
+
+# FLUX.2: about one megapixel, which is where its price steps up; multiples of 16.
+_SIZES_2 = {
+    "1:1": (1024, 1024),
+    "4:5": (896, 1120),
+    "3:4": (864, 1152),
+    "2:3": (832, 1248),
+    "9:16": (720, 1280),
+    "5:4": (1120, 896),
+    "4:3": (1152, 864),
+    "3:2": (1248, 832),
+    "16:9": (1280, 720),
+}
+# FLUX.1: multiples of 32 from 256 to 1440. 16:9 has no exact fit; cropping evens it out later.
+_SIZES_1 = {
+    "1:1": (1024, 1024),
+    "4:5": (1024, 1280),
+    "3:4": (1056, 1408),
+    "2:3": (960, 1440),
+    "9:16": (736, 1312),
+    "5:4": (1280, 1024),
+    "4:3": (1408, 1056),
+    "3:2": (1440, 960),
+    "16:9": (1312, 736),
+}
+_RATIOS = (*_SIZES_2, "21:9", "9:21")
+_RATIOS_3 = (*_RATIOS, "2:1", "7:5", "5:7", "1:2")
+
+_FORMAT = Option("output_format", "File format", "choice", "png", ("png", "jpeg", "webp"))
+_UPSAMPLING = Option("prompt_upsampling", "Rewrite the prompt", "boolean", None)
+_STEPS = Option("steps", "Steps", "integer", None, minimum=1, maximum=50)
+_RESOLUTION = Option("resolution", "Resolution", "choice", "1k", ("768sq", "1k", "1.5k", "2k", "4k"))
+_GROUNDING = Option("grounding", "Look facts up", "boolean", None)
+_RAW = Option("raw", "Less processed", "boolean", None)
+
+
+def _tolerance(most: int) -> Option:
+    return Option(
+        "safety_tolerance", "Safety tolerance", "integer", 2, minimum=0, maximum=most, help="0 is strictest."
+    )
+
+
+def _guidance(most: int) -> Option:
+    halves = (f"{half / 2:g}" for half in range(3, 2 * most + 1))
+    return Option("guidance", "Guidance", "choice", None, tuple(halves))
+
+
+_COMMON_2 = (_FORMAT, _tolerance(5))
+_COMMON_1 = (_FORMAT, _tolerance(6), _UPSAMPLING)
+
+
+def _card(
+    model: str,
+    label: str,
+    options: tuple[Option, ...] = _COMMON_2,
+    shapes: tuple[str, ...] = tuple(_SIZES_2),
+    *,
+    takes_seed: bool = True,
+    typical_s: float = 10,
+    note: str = "",
+) -> ModelCard:
+    return ModelCard(
+        id=model,
+        label=label,
+        provider="flux",
+        delivery="ticket",
+        deadline_s=_DEADLINE_S,
+        shapes=shapes,
+        takes_seed=takes_seed,
+        options=options,
+        typical_s=typical_s,
+        note=note,
+    )
+
+
+_CARDS_2 = (
+    _card("flux-2-pro", "FLUX.2 pro"),
+    _card("flux-2-max", "FLUX.2 max", typical_s=20),
+    _card("flux-2-flex", "FLUX.2 flex", (*_COMMON_2, _UPSAMPLING, _STEPS, _guidance(10)), typical_s=20),
+    _card("flux-2-klein-9b", "FLUX.2 klein 9B", typical_s=3),
+    _card("flux-2-klein-4b", "FLUX.2 klein 4B", typical_s=2),
+    _card("flux-2-pro-preview", "FLUX.2 pro preview", note="Its behaviour changes without notice."),
+)
+_CARDS_3 = (
+    _card(
+        "flux-3-image",
+        "FLUX 3 Image",
+        (_RESOLUTION, _tolerance(4), _GROUNDING),
+        _RATIOS_3,
+        takes_seed=False,
+        typical_s=20,
+        note="The prices of 1.5k, 2k and 4k are not known.",
+    ),
+)
+_CARDS_1 = (
+    _card("flux-pro-1.1", "FLUX1.1 pro", _COMMON_1, tuple(_SIZES_1)),
+    _card("flux-dev", "FLUX.1 dev", (*_COMMON_1, _STEPS, _guidance(5)), tuple(_SIZES_1)),
+)
+_CARDS_RATIO = (
+    _card("flux-pro-1.1-ultra", "FLUX1.1 pro ultra", (*_COMMON_1, _RAW), _RATIOS),
+    _card("flux-kontext-pro", "FLUX.1 Kontext pro", _COMMON_1, _RATIOS, note="An older model."),
+    _card("flux-kontext-max", "FLUX.1 Kontext max", _COMMON_1, _RATIOS, note="An older model."),
+)
+CARDS = (*_CARDS_2, *_CARDS_3, *_CARDS_1, *_CARDS_RATIO)
+
+
+class Flux:
+    """FLUX over the Black Forest Labs API."""
+
+    name = "flux"
+    label = "FLUX"
+    key_variable = "FLUX_API_KEY"
+    default_base_url = "https://api.bfl.ai"
+    # Polling hosts vary by region (api.eu.bfl.ai, api.us1.bfl.ai), delivery hosts too (delivery-us1.bfl.ai).
+    hosts = ("*.bfl.ai",)
+    limits = Limits(in_flight=24)  # submitted and unfinished tasks; the next one is a 429
+    free = False
+
+    def __init__(self, account: Account, client: GuardedClient) -> None:
+        self._key = account.key
+        self._client = client
+
+    def models(self) -> tuple[ModelCard, ...]:
+        return CARDS
+
+    def quote(self, request: ImageRequest) -> Quote:
+        body = wire_request(request)
+        return flux_prices().quote(
+            request.model,
+            pixels=body.get("width", 0) * body.get("height", 0),
+            resolution=body.get("resolution", ""),
+        )
+
+    async def submit(self, request: ImageRequest, attempt: AttemptRef) -> Ticket | Delivery:
+        try:
+            body = wire_request(request)
+        except BadInput as error:
+            kind: ErrorKind = "retired_model" if error.field == "model" else "bad_request"
+            raise Refused(str(error), kind=kind) from error
+        answer = await paid(
+            self._client.post(
+                f"/v1/{request.model}",
+                json_body=body,
+                headers=self._with_key(),
+                deadline_s=min(attempt.deadline_s, _SUBMIT_DEADLINE_S),
+                max_bytes=_JSON_BYTES,
+            )
+        )
+        if not 200 <= answer.status < 300:
+            raise told_by(answer, _trouble(answer, self._key), key=self._key)
+        return self._ticket(answer)
+
+    async def collect(self, ticket: Ticket, attempt: AttemptRef) -> Delivery | Pending:
+        """Look once. Ready is fetched in the same breath; for a link that died we ask once more."""
+        found = await self._look(ticket, attempt)
+        if isinstance(found, _DeadLink):
+            found = await self._look(ticket, attempt)
+        if isinstance(found, _DeadLink):
+            raise BadAnswer(found.why, kind="expired", cost=ticket.cost, request_id=ticket.request_id)
+        return found
+
+    async def balance(self) -> Micros | None:
+        """What is left on the account, in micro-dollars; None when the answer does not say."""
+        answer = await self._client.get(
+            "/v1/credits", headers=self._with_key(), deadline_s=_POLL_DEADLINE_S, max_bytes=_JSON_BYTES
+        )
+        return flux_prices().bill(_document(answer).get("credits")) if answer.status == 200 else None
+
+    def _ticket(self, answer: Answer) -> Ticket:
+        document = _document(answer)
+        cost = flux_prices().bill(document.get("cost"))
+        task = words(document.get("id"))
+        if not task or len(task) > 200:
+            trouble = BadAnswer("The order was taken and has no number.", kind="bad_answer", cost=cost)
+            raise told_by(answer, trouble, key=self._key)
+        polling_url = words(document.get("polling_url"))
+        if not self._client.allows(polling_url):
+            # As with a webhook, where the answer names none. The order is paid; this is how to ask for it.
+            polling_url = f"/v1/get_result?id={url_quote(task, safe='')}"
+        state = {"id": task, "polling_url": polling_url, "submitted_at": time.time()}
+        return Ticket(state, request_id=task, cost=cost)
+
+    async def _look(self, ticket: Ticket, attempt: AttemptRef) -> "Delivery | Pending | _DeadLink":
+        url = words(ticket.state.get("polling_url"))
+        age_s = time.time() - ticket.state.get("submitted_at", 0)
+        not_yet = Pending(after_s=min(max(age_s / 5, 0.5), 3.0))
+        # The key goes to the API's own hosts, never to a delivery host, whatever an answer names.
+        known = self._client.at_base(url) or words(urlsplit(url).hostname).startswith("api.")
+        headers = self._with_key() if known else {}
+        try:
+            answer = await self._client.get(
+                url,
+                headers=headers,
+                deadline_s=min(attempt.deadline_s, _POLL_DEADLINE_S),
+                max_bytes=_JSON_BYTES,
+            )
+        except CallFailed:
+            return not_yet  # asking is free and the order stands
+        document = _document(answer)
+        if document.get("status") == "Ready":
+            return await self._fetch(ticket, answer, document, attempt)
+        trouble = _end_of_task(answer, document, ticket, lost=age_s > _GRACE_S)
+        if trouble is None:
+            return not_yet
+        trouble.request_id = ticket.request_id
+        raise told_by(answer, trouble, key=self._key)
+
+    async def _fetch(
+        self, ticket: Ticket, answer: Answer, document: Mapping[str, object], attempt: AttemptRef
+    ) -> "Delivery | Pending | _DeadLink":
+        result = members(document.get("result"))
+        raw = redacted(answer, secrets=[self._key])
+        try:
+            picture = await self._client.download(
+                words(result.get("sample")),
+                deadline_s=min(attempt.deadline_s, _DOWNLOAD_DEADLINE_S),
+                max_bytes=_IMAGE_BYTES,
+            )
+            if picture.status in (401, 403, 404, 410):
+                return _DeadLink(f"The link to the picture answered {picture.status}.")
+            if picture.status != 200:
+                return Pending(after_s=1.0)
+            image = read_image(picture.body)
+        except (Blocked, TooLarge, Redirected, BadImage) as error:
+            raise BadAnswer(
+                f"The picture cannot be used: {error}",
+                kind="bad_answer",
+                cost=ticket.cost,
+                request_id=ticket.request_id,
+                raw=raw,
+            ) from error
+        except CallFailed:
+            return Pending(after_s=1.0)  # the next look brings a fresh link
+        seed = result.get("seed")
+        return Delivery([image], ticket.cost, ticket.request_id, raw, seed if type(seed) is int else None)
+
+    def _with_key(self) -> dict[str, str]:
+        return {"x-key": usable_key(self._key, self.key_variable)}
+
+
+@dataclass(frozen=True, slots=True)
+class _DeadLink:
+    why: str
+
+
+def wire_request(request: ImageRequest) -> dict[str, JsonValue]:
+    """The body of one submission. Raises BadInput for what no submission could ask."""
+    card, options = accept(request, CARDS)
+    body: dict[str, JsonValue] = {"prompt": request.prompt}
+    if card in _CARDS_2 or card in _CARDS_1:
+        sizes = _SIZES_2 if card in _CARDS_2 else _SIZES_1
+        body["width"], body["height"] = sizes[request.shape]
+    else:
+        body["aspect_ratio"] = request.shape
+    # FLUX 3 answers 422 to a seed, as to any field that it does not know.
+    if card.takes_seed and request.seed is not None:
+        body["seed"] = request.seed
+    body |= {name: value for name, value in options.items() if value is not None}
+    if "guidance" in body:
+        body["guidance"] = float(body["guidance"])
+    return body
+
+
+def _end_of_task(
+    answer: Answer, document: Mapping[str, object], ticket: Ticket, *, lost: bool
+) -> ProviderError | None:
+    """How the task ended without a picture; None while it may still make one.
+
+    The status in the body counts, whatever the HTTP status: a failed FLUX 3 task answers 422 or 503 with
+    one. Charge table, 2026-11-22: the cost is fixed when the order is taken, and Black Forest Labs does
+    not say what becomes of it when the task is moderated or fails: unknown.
+    """
+    status = words(document.get("status"))
+    reason = f"{status}{_details(document)}"
+    if status in ("Request Moderated", "Content Moderated"):
+        return Refused(reason, kind="refused", charge="unknown", cost=ticket.cost)
+    if status in ("Error", "Failed") and answer.status == 422:
+        return Refused(reason, kind="bad_request", charge="unknown", cost=ticket.cost)
+    if status in ("Error", "Failed"):
+        return BadAnswer(reason, kind="server_error", charge="unknown", cost=ticket.cost)
+    if status == "Task not found" and lost:
+        return BadAnswer("The task is no longer known.", kind="expired", cost=ticket.cost)
+    if not status and answer.status in (400, 404, 422) and lost:
+        return BadAnswer(
+            f"The task cannot be asked for ({answer.status}).", kind="bad_answer", cost=ticket.cost
+        )
+    return None
+
+
+def _trouble(answer: Answer, key: str) -> ProviderError:
+    """What a submission's complete answer without a task means.
+
+    No task, no cost: refusals and the API's own 5xx bodies are free. A 5xx that is not its own may hide a
+    task that was made: unsure.
+    """
+    document = _document(answer)
+    told = scrubbed(_told(document), secrets=[key])[:500]
+    status = answer.status
+    reason = told or f"Black Forest Labs answered {status} without saying why."
+    if status == 429:
+        asked = document.get("retry_after")
+        return TryLater(reason, after_s=wait_s(answer, default=_BUSY_WAIT_S, asked=asked))
+    if status == 503 and told:
+        return TryLater(reason, after_s=wait_s(answer, default=_ERROR_WAIT_S), kind="overloaded")
+    if status >= 500 and told:
+        return TryLater(reason, after_s=wait_s(answer, default=_ERROR_WAIT_S), kind="server_error")
+    if status >= 500 or status == 408 or status < 400:
+        return Unsure(reason, kind="server_error")
+    if status == 402:
+        return Misconfigured(reason, kind="no_credit")
+    if status in (401, 403):
+        return Misconfigured(reason, kind="bad_key")
+    if status == 404:
+        return Refused(reason, kind="retired_model")
+    return Refused(reason, kind="bad_request")
+
+
+def _document(answer: Answer) -> Mapping[str, object]:
+    try:
+        return members(answer.json())
+    except NotJson:
+        return {}
+
+
+def _told(document: Mapping[str, object]) -> str:
+    """The message in an error body: text, or FastAPI's list of what is wrong where."""
+    detail = document.get("detail")
+    if isinstance(detail, list):
+        faults = [members(fault) for fault in detail[:5]]
+        return "; ".join(f"{_place(fault)}: {words(fault.get('msg'))}" for fault in faults)
+    return words(detail) or words(document.get("message")) or words(document.get("error"))
+
+
+def _place(fault: Mapping[str, object]) -> str:
+    place = fault.get("loc")
+    return ".".join(str(part) for part in place[1:5]) if isinstance(place, list) else "request"
+
+
+def _details(document: Mapping[str, object]) -> str:
+    details = members(document.get("details"))
+    reasons = details.get("Moderation Reasons")
+    if isinstance(reasons, list):
+        return f": {', '.join(str(reason) for reason in reasons[:5])}"[:500]
+    return f": {words(details.get('error'))}"[:500] if words(details.get("error")) else ""

@@ -1,0 +1,208 @@
+"""What calls cost, from the dated tables in `prices/*.toml`.
+
+Exact until one rounding up to a micro-dollar. An unknown price is None, never 0.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from functools import cache
+from importlib.resources import files
+from math import ceil
+from typing import Any, Self
+
+from packshot.kernel.money import LARGEST, PER_DOLLAR, Micros, micros
+from packshot.providers.contract import Quote
+
+UNKNOWN_NOTE = "The price of this choice is not known; it is not spent automatically."
+_PER_MILLION = Fraction(1, 1_000_000)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPrice:
+    """One model that bills tokens. Prices in dollars per token."""
+
+    text_in: Fraction
+    image_in: Fraction
+    out: Fraction
+    axis: Mapping[str, int]
+    tokens: Mapping[str, Mapping[str, int]]
+    listed: Mapping[str, Mapping[str, Fraction]]
+    times: Mapping[str, tuple[Fraction, Fraction]] | None
+    spare_output_tokens: int
+    note: str
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Self:
+        times = row.get("times")
+        return cls(
+            text_in=Fraction(row["text_in"]) * _PER_MILLION,
+            image_in=Fraction(row["image_in"]) * _PER_MILLION,
+            out=Fraction(row["image_out"]) * _PER_MILLION,
+            axis=row.get("axis", {}),
+            tokens=row.get("tokens", {}),
+            listed={
+                quality: {size: Fraction(price) for size, price in sizes.items()}
+                for quality, sizes in row.get("per_image", {}).items()
+            },
+            times=times
+            and {quality: (Fraction(low), Fraction(high)) for quality, (low, high) in times.items()},
+            spare_output_tokens=row.get("spare_output_tokens", 0),
+            note=row.get("note", ""),
+        )
+
+    def output(self, size: str, quality: str) -> tuple[Fraction, Fraction] | None:
+        """Expected and most dollars for the output of one image; None when unknown."""
+        if quality == "auto":
+            # The provider chooses, so it may choose the dearest. Where some quality has no known price
+            # (`times` models go beyond high), neither has the choice.
+            each = [self.output(size, level) for level in ("low", "medium", "high")]
+            known = [price for price in each if price is not None]
+            if len(known) < len(each) or self.times is not None:
+                return None
+            return max(expected for expected, _ in known), max(most for _, most in known)
+        tokens = self._tokens(size, quality)
+        if tokens is None:
+            return None
+        expected, most = (self.times or {}).get(quality, (Fraction(1), Fraction(1)))
+        listed = self.listed.get(quality, {}).get(size, Fraction(0))
+        ceiling = max(tokens * most * self.out, listed) + self.spare_output_tokens * self.out
+        return tokens * expected * self.out, ceiling
+
+    def _tokens(self, size: str, quality: str) -> int | None:
+        if quality in self.axis:
+            factor = self.axis[quality]
+            short, long = sorted(int(side) for side in size.split("x"))
+            across = (2 * factor * short + long) // (2 * long)  # factor * short / long, rounded
+            return ceil(Fraction(factor * across * (2_000_000 + short * long), 4_000_000))
+        return self.tokens.get(quality, {}).get(size)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPrices:
+    """A provider's table of models that bill tokens."""
+
+    version: str
+    prompt_overhead_tokens: int
+    models: Mapping[str, TokenPrice]
+
+    def quote(self, model: str, *, prompt: str, size: str, quality: str, images: int) -> Quote:
+        """The price of one call for `images` images, prompt included."""
+        price = self.models.get(model)
+        output = price.output(size, quality) if price else None
+        if price is None or output is None:
+            return Quote(None, None, self.version, UNKNOWN_NOTE)
+        expected, most = output
+        # A token is never shorter than a byte; four characters is the usual length. Each of several images
+        # is billed with the whole prompt, as if asked for alone (measured by users of gpt-image-2).
+        likely = len(prompt) // 4 + self.prompt_overhead_tokens
+        longest = len(prompt.encode()) + self.prompt_overhead_tokens
+        return Quote(
+            micros(images * (expected + likely * price.text_in)),
+            micros(images * (most + longest * price.text_in)),
+            self.version,
+            price.note,
+        )
+
+    def bill(self, model: str, usage: object) -> Micros | None:
+        """What the `usage` of an answer costs; None when it is missing, damaged, or the model is unknown."""
+        price = self.models.get(model)
+        if price is None or not isinstance(usage, dict):
+            return None
+        details = usage.get("input_tokens_details")
+        tokens_in = _count(usage.get("input_tokens"))
+        tokens_out = _count(usage.get("output_tokens"))
+        image_tokens = _count(details.get("image_tokens")) if isinstance(details, dict) else 0
+        if tokens_in is None or tokens_out is None or image_tokens is None:
+            return None
+        text_tokens = max(tokens_in - image_tokens, 0)
+        # Text that the model wrote to itself counts as output at the image price: the table lists no other.
+        return _amount(text_tokens * price.text_in + image_tokens * price.image_in + tokens_out * price.out)
+
+
+@dataclass(frozen=True, slots=True)
+class PicturePrice:
+    """One model that bills pictures: flat, by megapixels, or by resolution class. In dollars."""
+
+    per_image: Fraction | None
+    first_mp: Fraction | None
+    next_mp: Fraction
+    by_class: Mapping[str, tuple[Fraction, Fraction]]
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Self:
+        return cls(
+            per_image=Fraction(row["per_image"]) if "per_image" in row else None,
+            first_mp=Fraction(row["first_mp"]) if "first_mp" in row else None,
+            next_mp=Fraction(row.get("next_mp", 0)),
+            by_class={
+                name: (Fraction(expected), Fraction(most))
+                for name, (expected, most) in row.get("by_class", {}).items()
+            },
+        )
+
+    def output(self, pixels: int, resolution: str) -> tuple[Fraction, Fraction] | None:
+        """Expected and most dollars for one picture; None when unknown."""
+        if self.per_image is not None:
+            return self.per_image, self.per_image
+        if self.first_mp is not None:
+            expected, most = ceil(Fraction(pixels, 1024 * 1024)), ceil(Fraction(pixels, 1_000_000))
+            return self.first_mp + (expected - 1) * self.next_mp, self.first_mp + (most - 1) * self.next_mp
+        return self.by_class.get(resolution)
+
+
+@dataclass(frozen=True, slots=True)
+class PicturePrices:
+    """A provider's table of models that bill pictures, in credits."""
+
+    version: str
+    dollars_per_credit: Fraction
+    models: Mapping[str, PicturePrice]
+
+    def quote(self, model: str, *, pixels: int = 0, resolution: str = "") -> Quote:
+        """The price of one picture of so many pixels, or of that resolution class."""
+        price = self.models.get(model)
+        output = price.output(pixels, resolution) if price else None
+        if output is None:
+            return Quote(None, None, self.version, UNKNOWN_NOTE)
+        expected, most = output
+        return Quote(micros(expected), micros(most), self.version)
+
+    def bill(self, credits_spent: object) -> Micros | None:
+        """What a number of credits costs; None when it is not a plain amount."""
+        if isinstance(credits_spent, bool) or not isinstance(credits_spent, int | Decimal):
+            return None
+        amount = Decimal(credits_spent)
+        # Looked at before it becomes a Fraction: one made of 1E+999999 would fill the memory.
+        if not amount.is_finite() or not 0 <= amount <= LARGEST or amount.adjusted() < -9:
+            return None
+        return _amount(Fraction(amount) * self.dollars_per_credit)
+
+
+def _count(value: object) -> int | None:
+    return value if type(value) is int and value >= 0 else None
+
+
+def _amount(dollars: Fraction) -> Micros | None:
+    """Rounded up to a micro-dollar; None above what any real bill can be."""
+    return micros(dollars) if dollars * PER_DOLLAR <= LARGEST else None
+
+
+@cache
+def openai_prices() -> TokenPrices:
+    table = _table("openai")
+    models = {model: TokenPrice.of(row) for row in table["models"] for model in row["ids"]}
+    return TokenPrices(table["version"], table["prompt_overhead_tokens"], models)
+
+
+@cache
+def flux_prices() -> PicturePrices:
+    table = _table("flux")
+    models = {model: PicturePrice.of(row) for row in table["models"] for model in row["ids"]}
+    return PicturePrices(table["version"], Fraction(table["dollars_per_credit"]), models)
+
+
+def _table(provider: str) -> dict[str, Any]:
+    return tomllib.loads(files(__package__).joinpath("prices", f"{provider}.toml").read_text())

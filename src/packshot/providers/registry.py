@@ -1,0 +1,82 @@
+"""Finding adapters: ours and strangers' alike stand in the entry-point group `packshot.providers`."""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+
+from packshot.kernel.errors import BadInput
+from packshot.providers.contract import Account, Provider
+from packshot.providers.http import GuardedClient
+
+GROUP = "packshot.providers"
+_OURS = "packshot.providers."
+# What a class must carry before anything is built from it; the rest of the contract is methods.
+_FACTS = ("name", "label", "key_variable", "default_base_url", "hosts", "limits", "free")
+_METHODS = ("models", "quote", "submit", "collect")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The adapters that can be used, and why each of the others cannot."""
+
+    adapters: dict[str, type[Provider]]
+    broken: dict[str, str]
+
+
+@cache
+def found() -> Found:
+    """Every installed adapter, looked up once per process."""
+    result = load(entry_points(group=GROUP))
+    for name, reason in result.broken.items():
+        _log.error("The provider adapter %s cannot be used: %s", name, reason)
+    return result
+
+
+def adapters() -> dict[str, type[Provider]]:
+    """The usable adapters by name, our own first."""
+    return found().adapters
+
+
+def build(name: str, account: Account) -> Provider:
+    """The adapter `name` with its own guarded client. Raises BadInput for a name that is not usable."""
+    adapter = adapters().get(name)
+    if adapter is None:
+        reason = found().broken.get(name, "no such adapter is installed")
+        raise BadInput(f"There is no provider {name!r}: {reason}.", field="provider")
+    base_url = account.base_url or adapter.default_base_url
+    return adapter(account, GuardedClient(base_url, hosts=adapter.hosts))
+
+
+def load(points: Iterable[EntryPoint]) -> Found:
+    """The adapters behind `points`. A broken one is reported and harms nobody else."""
+    result = Found({}, {})
+    # Ours first: a stranger's adapter cannot take the place, and the key, of a built-in one.
+    for point in sorted(points, key=lambda point: (not point.value.startswith(_OURS), point.name)):
+        try:
+            adapter = point.load()
+        except Exception as error:  # noqa: BLE001 # a stranger's module may raise anything on import
+            result.broken[point.name] = f"{type(error).__name__}: {error}"
+            continue
+        reason = _unfit(point, adapter)
+        if point.name in result.adapters:
+            reason = f"{result.adapters[point.name].__module__} already has this name"
+        if reason:
+            result.broken[point.name] = reason
+        else:
+            result.adapters[point.name] = adapter
+    return result
+
+
+def _unfit(point: EntryPoint, adapter: object) -> str | None:
+    missing = [name for name in (*_FACTS, *_METHODS) if not hasattr(adapter, name)]
+    if not isinstance(adapter, type):
+        return f"{point.value} is not a class"
+    if missing:
+        return f"it lacks {', '.join(missing)}"
+    if adapter.name != point.name:  # type: ignore[attr-defined] # it was found just above
+        return f"it calls itself {adapter.name!r}"  # type: ignore[attr-defined] # as above
+    return None

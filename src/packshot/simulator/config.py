@@ -1,0 +1,41 @@
+"""How a simulator behaves: latencies, limits, what it charges for."""
+
+from dataclasses import dataclass
+from datetime import date
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+from packshot.simulator.faults import Rule
+
+Seconds = tuple[float, float]  # least and most
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatorConfig:
+    """What one simulator is started with; its bill book, token and signing key live in `state_dir`."""
+
+    state_dir: Path
+    seed: int = 0  # of the jitter in latencies
+    speed: float = 1.0  # divides every latency; limits and link lives stay in real time
+
+    openai_latency_s: Seconds = (2.0, 4.0)
+    openai_images_per_minute: int | None = 250  # tier 5; None: no limit
+    flux_latency_s: Seconds = (1.5, 3.0)
+    flux_concurrent_tasks: int | None = 24
+    flux_credits: Fraction = Fraction(1_000_000)  # the balance before the first charge
+
+    # `packshot`: drawn by the studio. `small`: a flat colour of the right size padded to `small_bytes`,
+    # different for each request and nearly free to make.
+    image: Literal["packshot", "small"] = "packshot"
+    small_bytes: int = 20_000
+    drawing_threads: int = 2
+
+    # Neither OpenAI nor BFL says whether a moderated request costs anything.
+    charge_moderated_input: bool = False
+    charge_moderated_output: bool = True
+
+    delivery_life_s: float = 600.0  # BFL's links die after 10 minutes
+    task_life_s: float = 3600.0  # then a poll answers "Task not found"
+    today: date | None = None  # which models are retired; None: by the calendar
+    faults: tuple[Rule, ...] = ()

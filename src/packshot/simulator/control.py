@@ -1,0 +1,105 @@
+"""The checker's side of a simulator: its addresses, its bill, its fault script."""
+
+import select
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from packshot.kernel.errors import BadInput
+from packshot.simulator.book import BillLine, RequestLine, read_bill, read_requests
+from packshot.simulator.faults import RULES, Rule
+from packshot.simulator.state import read_address, read_token
+
+_STARTS_WITHIN_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """One simulator, known by its state folder. The bill is read from disk, also when nobody serves it."""
+
+    state_dir: Path
+    address: str
+    token: str
+
+    @classmethod
+    def of(cls, state_dir: Path) -> "Control":
+        """The simulator that was last served from `state_dir`."""
+        return cls(state_dir, read_address(state_dir), read_token(state_dir))
+
+    @property
+    def openai_url(self) -> str:
+        return f"{self.address}/openai"
+
+    @property
+    def flux_url(self) -> str:
+        return f"{self.address}/flux"
+
+    def set_faults(self, *rules: Rule | Mapping[str, Any]) -> None:
+        """Put these rules in force, in place of all others; none: everything goes well."""
+        checked = RULES.validate_python(tuple(rules))
+        self._ask("POST", "/_faults", RULES.dump_json(checked, exclude_defaults=True))
+
+    def faults_fired(self) -> list[int]:
+        """How often each rule in force was met, in order."""
+        return [line["fired"] for line in self._ask("GET", "/_faults").json()]
+
+    def bill(self) -> list[BillLine]:
+        """Every charge so far, oldest first."""
+        return read_bill(self.state_dir)
+
+    def requests(self) -> list[RequestLine]:
+        """Every request to a paid path so far, oldest first."""
+        return read_requests(self.state_dir)
+
+    def _ask(self, method: str, path: str, body: bytes = b"") -> httpx.Response:
+        # The environment's proxies have no business on loopback.
+        with httpx.Client(trust_env=False, timeout=30) as client:
+            answer = client.request(
+                method, self.address + path, content=body, headers={"x-packshot-token": self.token}
+            )
+        if answer.status_code != httpx.codes.OK:
+            raise BadInput(f"The simulator refused {method} {path}: {answer.text}")
+        return answer
+
+
+@dataclass(frozen=True, slots=True)
+class Spawned:
+    """A simulator in a process of its own, and the way to it."""
+
+    process: subprocess.Popen[str]
+    control: Control
+
+    def stop(self) -> None:
+        """End it in good order, in seconds; what does not end is killed."""
+        self.process.terminate()
+        try:
+            self.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+
+def spawn(state_dir: Path, *, port: int = 0, arguments: Sequence[str] = ()) -> Spawned:
+    """A simulator in a new process, answering by now. Raises BadInput when it does not start."""
+    command = [sys.executable, "-m", "packshot.simulator", "--state", str(state_dir), "--port", str(port)]
+    process = subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, text=True)
+    line = _first_line(process, within_s=_STARTS_WITHIN_S)
+    if not line:
+        process.kill()
+        process.wait()
+        raise BadInput(f"The simulator did not start on {state_dir}; what it said stands above.")
+    return Spawned(process, Control.of(state_dir))
+
+
+def _first_line(process: subprocess.Popen[str], *, within_s: float) -> str:
+    """What the process says first: its address; nothing when it ended or took too long."""
+    assert process.stdout is not None
+    said, _, _ = select.select([process.stdout], [], [], within_s)
+    return process.stdout.readline().strip() if said else ""

@@ -1,0 +1,218 @@
+"""The fault script: which requests go wrong, and how.
+
+A script is a list of rules. The first rule that fits a request decides it; a request that no rule fits
+goes well. Without `path` a rule looks at paid requests only. Counting and chance are per rule and seeded,
+so that the same requests in the same order meet the same faults.
+"""
+
+import random
+import re
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, model_validator
+
+DialectName = Literal["openai", "flux"]
+
+# Answered in place of the work, with the provider's recorded body.
+Recorded = Literal[
+    "rate_limited",
+    "quota",
+    "bad_key",
+    "not_verified",
+    "server_error",
+    "overloaded",
+    "html_502",
+    "moderation_input",
+    "moderation_output",
+    "answer",
+]
+# The work is done and charged; its answer comes late, spoilt, or never.
+Spoilt = Literal[
+    "slow",
+    "drip",
+    "cut_before_answer",
+    "cut_half_body",
+    "hang",
+    "garbage",
+    "no_image",
+    "charge_twice",
+]
+# What becomes of an accepted FLUX task.
+Fate = Literal["task_error", "never_ready", "dead_link"]
+Action = Recorded | Spoilt | Fate
+
+Garbage = Literal[
+    "not_json",
+    "html",
+    "half_json",
+    "deep_json",
+    "huge_json",
+    "wrong_types",
+    "wrong_content_type",
+    "missing_id",
+    "two_ids",
+    "nan_cost",
+    "negative_cost",
+    "huge_cost",
+    "bad_base64",
+    "empty_image",
+    "not_an_image",
+    "pixel_bomb",
+    "gzip_bomb",
+]
+
+_RECORDED: frozenset[str] = frozenset(Recorded.__args__)  # type: ignore[attr-defined] # a Literal has them
+_FLUX_ONLY: frozenset[str] = frozenset(Fate.__args__)  # type: ignore[attr-defined]
+_OPENAI_ONLY = frozenset({"not_verified"})
+_FREE = _RECORDED | {"task_error"}
+
+
+class Rule(BaseModel):
+    """One line of a fault script: which requests it fits, and what happens to them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    action: Action
+
+    # Which requests.
+    dialect: DialectName | None = None
+    path: str | None = None  # a glob such as `/v1/get_result` or `/delivery/*`; None: paid requests
+    prompt: str | None = None  # a part of the prompt
+    prompt_regex: str | None = None
+    nth: int | tuple[int, ...] | None = None  # of the requests that fit so far, counted from 1
+    probability: float = Field(default=1.0, ge=0, le=1)
+    seed: int = 0
+    times: int | None = Field(default=None, ge=1)  # spent after so many
+
+    # How it goes wrong.
+    charged: bool | None = None  # None: as the provider would, see `charges`
+    delay_s: float = Field(default=0.0, ge=0)  # before the first byte of the answer, after the charge
+    status: int | None = Field(default=None, ge=200, le=599)  # of `answer`, and of a poll after `task_error`
+    body: JsonValue = None  # of `answer`; a string is sent as it is, anything else as JSON
+    headers: dict[str, str] = {}
+    retry_after_s: float = Field(default=2.0, ge=0)
+    retry_after: Literal["seconds", "date", "none"] = "seconds"
+    bytes_per_s: int = Field(default=1024, ge=1)  # of `drip`
+    variant: Garbage | None = None  # of `garbage`
+    size_mb: int = Field(default=256, ge=1)  # of `huge_json` and, unfolded, of `gzip_bomb`
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Rule":
+        if self.action == "answer" and self.status is None:
+            raise ValueError("`answer` needs a status")
+        if (self.action == "garbage") != (self.variant is not None):
+            raise ValueError("`garbage` needs a variant, and no other action takes one")
+        if self.dialect == "openai" and self.action in _FLUX_ONLY:
+            raise ValueError(f"`{self.action}` happens to FLUX tasks only")
+        if self.dialect == "flux" and self.action in _OPENAI_ONLY:
+            raise ValueError(f"`{self.action}` is an OpenAI answer")
+        if self.prompt_regex is not None:
+            try:
+                re.compile(self.prompt_regex)
+            except re.error as error:
+                raise ValueError(f"`prompt_regex` is not a regular expression: {error}") from None
+        return self
+
+    def charges(self, *, moderated_input: bool, moderated_output: bool) -> bool:
+        """Whether the request is charged all the same, given what the provider does with moderated ones."""
+        if self.charged is not None:
+            return self.charged
+        if self.action == "moderation_input":
+            return moderated_input
+        if self.action == "moderation_output":
+            return moderated_output
+        return self.action not in _FREE
+
+    def fits(self, dialect: DialectName, path: str, prompt: str | None, *, paid: bool) -> bool:
+        if self.dialect not in (None, dialect) or self.action in _foreign_to(dialect):
+            return False
+        if not (paid if self.path is None else fnmatchcase(path, self.path)):
+            return False
+        if self.prompt is not None and self.prompt not in (prompt or ""):
+            return False
+        return self.prompt_regex is None or re.search(self.prompt_regex, prompt or "") is not None
+
+
+def _foreign_to(dialect: DialectName) -> frozenset[str]:
+    return _FLUX_ONLY if dialect == "openai" else _OPENAI_ONLY
+
+
+RULES = TypeAdapter(tuple[Rule, ...])
+
+
+class FaultScript:
+    """The rules in force and what each has counted so far."""
+
+    def __init__(self, rules: Iterable[Rule] = ()) -> None:
+        self.replace(rules)
+
+    def replace(self, rules: Iterable[Rule]) -> None:
+        self._lines = [_Line(rule) for rule in rules]
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        return tuple(line.rule for line in self._lines)
+
+    @property
+    def fired(self) -> tuple[int, ...]:
+        """How often each rule was met, in the order of `rules`."""
+        return tuple(line.fired for line in self._lines)
+
+    def match(self, dialect: DialectName, path: str, prompt: str | None, *, paid: bool) -> Rule | None:
+        """The rule that decides this request, or None when it goes well. Counts: ask once per request."""
+        for line in self._lines:
+            if line.rule.fits(dialect, path, prompt, paid=paid) and line.fires():
+                return line.rule
+        return None
+
+
+class _Line:
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        self.met = self.fired = 0
+        self._chance = random.Random(rule.seed)  # noqa: S311 # repeatable on purpose
+
+    def fires(self) -> bool:
+        self.met += 1
+        nth = (self.rule.nth,) if isinstance(self.rule.nth, int) else self.rule.nth
+        if nth is not None and self.met not in nth:
+            return False
+        if self.rule.probability < 1 and self._chance.random() >= self.rule.probability:
+            return False
+        if self.rule.times is not None and self.fired >= self.rule.times:
+            return False
+        self.fired += 1
+        return True
+
+
+def mix(
+    rate: float = 0.05, *, seed: int = 0, slow_s: float = 1.0, retry_after_s: float = 1.0
+) -> tuple[Rule, ...]:
+    """Rules under which `rate` of the paid requests (0 to 1) meet a fault, each sort equally often.
+
+    The sorts: a server error, a rate limit, a slow answer, a cut answer that was charged, one that was
+    not, one cut in its middle, and both refusals of content.
+    """
+    sorts = (
+        Rule(action="server_error"),
+        Rule(action="rate_limited", retry_after_s=retry_after_s),
+        Rule(action="slow", delay_s=slow_s),
+        Rule(action="cut_before_answer", charged=True),
+        Rule(action="cut_before_answer", charged=False),
+        Rule(action="cut_half_body"),
+        Rule(action="moderation_input"),
+        Rule(action="moderation_output"),
+    )
+    return share_out(rate, sorts, seed=seed)
+
+
+def share_out(rate: float, rules: Sequence[Rule], *, seed: int = 0) -> tuple[Rule, ...]:
+    """The rules with chances such that together they meet `rate` of the requests, each equally often."""
+    each = rate / len(rules)
+    # A later rule sees only what earlier ones let through, so its chance among those must be higher.
+    return tuple(
+        rule.model_copy(update={"probability": each / (1 - each * place), "seed": seed * len(rules) + place})
+        for place, rule in enumerate(rules)
+    )

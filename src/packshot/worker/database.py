@@ -1,0 +1,121 @@
+"""The worker's way to the database: plain transactions on a few threads, batched, and repeated when the
+connection breaks. Each flow called here is safe to repeat, which is what makes that right."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Generic, ParamSpec, TypeVar
+
+from django.db import InterfaceError, OperationalError, connection
+from django.db.utils import Error as DatabaseError
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+# The database may be restarting: the first retry is soon, later ones do not hammer it.
+_PAUSES_S = (0.05, 0.1, 0.25, 0.5, 1.0)
+
+
+class Database:
+    """Runs plain functions on `threads` threads, each with its own connection."""
+
+    def __init__(self, threads: int = 3) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="database")
+
+    async def once(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The result of `work`; a broken connection is dropped, and the error raised."""
+        return await asyncio.get_running_loop().run_in_executor(
+            self._threads, lambda: _cleanly(work, *args, **kwargs)
+        )
+
+    async def surely(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The result of `work`, called again for as long as the database cannot be reached."""
+        tries = 0
+        while True:
+            try:
+                return await self.once(work, *args, **kwargs)
+            except (OperationalError, InterfaceError) as lost:
+                if tries % 20 == 0:
+                    log.warning("the database cannot be reached, trying on: %s", str(lost).splitlines()[:1])
+                await asyncio.sleep(_PAUSES_S[min(tries, len(_PAUSES_S) - 1)])
+                tries += 1
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=True, cancel_futures=False)
+
+
+def _cleanly(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    try:
+        return work(*args, **kwargs)
+    except (OperationalError, InterfaceError):
+        # Also after a deadlock or a cancelled statement: a fresh connection costs less than a doubt.
+        connection.close()
+        raise
+
+
+class Batch(Generic[Item, Answer]):
+    """Gathers items for a few milliseconds and writes them in one transaction.
+
+    A failed write is split until the bad item stands alone, so that one bad row never holds up the others.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        write: Callable[[Sequence[Item]], Sequence[Answer]],
+        *,
+        most: int = 200,
+        linger_s: float = 0.003,
+    ) -> None:
+        self._database = database
+        self._write = write
+        self._most = most
+        self._linger_s = linger_s
+        self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
+        self._writer: asyncio.Task[None] | None = None
+
+    async def put(self, item: Item) -> Answer:
+        """What `write` answered for `item`, after its COMMIT."""
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, answer))
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._drain())
+        # The write goes on if the caller is cancelled: its transaction may be committing at this moment.
+        return await asyncio.shield(answer)
+
+    async def settled(self) -> None:
+        """Return once everything that was put is written."""
+        while self._waiting or (self._writer is not None and not self._writer.done()):
+            if self._writer is not None and not self._writer.done():
+                await asyncio.shield(self._writer)
+            else:
+                await asyncio.sleep(0)
+
+    async def _drain(self) -> None:
+        while self._waiting:
+            if len(self._waiting) < self._most:
+                await asyncio.sleep(self._linger_s)
+            batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+            await self._flush(batch)
+
+    async def _flush(self, batch: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
+        try:
+            answers = await self._database.surely(self._write, [item for item, _ in batch])
+        except (DatabaseError, ArithmeticError, LookupError, TypeError, ValueError) as problem:
+            if len(batch) == 1:
+                log.error("a row could not be written", exc_info=problem)
+                if not batch[0][1].done():
+                    batch[0][1].set_exception(problem)
+                return
+            middle = len(batch) // 2
+            await self._flush(batch[:middle])
+            await self._flush(batch[middle:])
+            return
+        for (_, future), answer in zip(batch, answers, strict=True):
+            if not future.done():
+                future.set_result(answer)

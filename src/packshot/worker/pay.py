@@ -1,0 +1,289 @@
+"""The pay process: admits, calls, closes. It never decodes an image, so no decoder can take a paid call down."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from packshot import generations, ledger
+from packshot.blobs import BlobStore
+from packshot.events import CHANNEL
+from packshot.flows import admit, upkeep
+from packshot.flows.close import Completion, close
+from packshot.flows.desk import Desk
+from packshot.flows.run import Surroundings, resume, run
+from packshot.flows.upkeep import Timers
+from packshot.generations import Claim, Enrolled
+from packshot.kernel.errors import Unsure
+from packshot.providers.contract import Provider, Ticket
+from packshot.worker.database import Batch, Database
+from packshot.worker.fence import Fence, Waker
+
+log = logging.getLogger(__name__)
+
+# Claims per admission: enough to make its four round trips cheap, few enough to share the queue fairly
+# with other workers.
+ADMIT_AT_ONCE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an operator may choose about a pay process."""
+
+    most_in_flight: int = 500
+    timers: Timers = Timers()  # noqa: RUF009 - frozen
+    timer_scale: float = 1.0
+
+
+class PayWorker:
+    """One process's loop: wake, admit, run, beat, rescue, drain. Also the `Lines` that attempts write by."""
+
+    def __init__(self, desk: Desk, store: BlobStore, settings: Settings) -> None:
+        self._desk = desk
+        self._settings = settings
+        self._timers = settings.timers
+        self._database = Database()
+        self._around = Surroundings(self, store, settings.timer_scale)
+        self._sending: Batch[Claim, bool] = Batch(self._database, self._write_sending)
+        self._accepting: Batch[tuple[Claim, Ticket], None] = Batch(self._database, self._write_accepted)
+        self._closings: Batch[Completion, None] = Batch(self._database, self._write_closing)
+        self._waker = Waker(CHANNEL, check_s=10.0 / settings.timer_scale)
+        self._tasks: dict[UUID, asyncio.Task[None]] = {}
+        # Attempts whose request may be on its way: from before `sending` is committed to ticket or end.
+        self._leaving: set[UUID] = set()
+        self._ticketed: set[UUID] = set()
+        self._store_trouble: str | None = None
+        self._draining = asyncio.Event()
+        self._stop_now = asyncio.Event()
+        self._me: Enrolled
+        self._fence: Fence
+        self._fence_task: asyncio.Task[None]
+
+    async def serve(self) -> None:
+        """Work until told to drain (SIGTERM or SIGINT once) or to stop (twice)."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_signal)
+        await self._enrol()
+        log.info("pay process ready as %s, slot %s", self._me.id, self._me.slot)
+        keepers = [
+            asyncio.create_task(keeper, name=name)
+            for name, keeper in {
+                "waker": self._waker.listen(),
+                "beat": self._keep(self._beat, self._timers.heartbeat_s),
+                "sweep": self._keep(self._sweep, self._timers.sweep_s),
+                "admit": self._admit_for_ever(),
+            }.items()
+        ]
+        draining = asyncio.create_task(self._draining.wait())
+        try:
+            done, _ = await asyncio.wait([draining, *keepers], return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {draining}:
+                task.result()  # a keeper ends only by a bug: let it fly, the supervisor starts us again
+            await self._drain()
+        finally:
+            for task in (*keepers, draining):
+                task.cancel()
+            await asyncio.gather(*keepers, draining, return_exceptions=True)
+            await self._leave()
+
+    # -- the lines that attempts write by ------------------------------------------------------
+
+    async def sending(self, claim: Claim) -> bool:
+        self._leaving.add(claim.attempt_id)
+        allowed = False
+        try:
+            allowed = await self._sending.put(claim)
+        finally:
+            if not allowed:
+                self._leaving.discard(claim.attempt_id)
+        return allowed
+
+    async def accepted(self, claim: Claim, ticket: Ticket) -> None:
+        await self._accepting.put((claim, ticket))
+        self._leaving.discard(claim.attempt_id)
+        self._ticketed.add(claim.attempt_id)
+
+    async def closing(self, completion: Completion) -> None:
+        try:
+            await self._closings.put(completion)
+        except Exception as problem:  # noqa: BLE001 - whatever refuses the row, its bare facts must stand
+            # The bytes are in the store and named in the message: nothing that was paid for is lost.
+            blobs = ", ".join(image.blob for image in completion.images)
+            bare = Completion(
+                completion.attempt_id,
+                error=Unsure(
+                    f"its result could not be written ({type(problem).__name__}); stored bytes: {blobs or 'none'}",
+                    kind="bug",
+                ),
+            )
+            await self._closings.put(bare)
+        finally:
+            self._leaving.discard(completion.attempt_id)
+
+    def store_trouble(self, problem: str | None) -> None:
+        self._store_trouble = problem
+
+    def _write_sending(self, claims: Sequence[Claim]) -> list[bool]:
+        mine = admit.start_sending(claims, process_id=self._me.id)
+        return [claim.attempt_id in mine for claim in claims]
+
+    def _write_accepted(self, accepted: Sequence[tuple[Claim, Ticket]]) -> list[None]:
+        admit.accept(
+            {
+                claim.attempt_id: (ticket.state, ticket.request_id or "", ticket.cost)
+                for claim, ticket in accepted
+            }
+        )
+        return [None] * len(accepted)
+
+    def _write_closing(self, completions: Sequence[Completion]) -> list[None]:
+        close(completions, slot=self._me.slot)
+        return [None] * len(completions)
+
+    # -- the loop ------------------------------------------------------------------------------
+
+    async def _admit_for_ever(self) -> None:
+        while True:
+            await self._fence.held.wait()
+            if self._store_trouble is None:
+                for provider in self._desk.providers.values():
+                    await self._admit_from(provider)
+            await self._waker.wait(self._timers.poll_s)
+
+    async def _admit_from(self, provider: Provider) -> None:
+        """Claim and start until the provider, its budgets or this process have no more room."""
+        while self._fence.held.is_set() and not self._draining.is_set():
+            room = self._settings.most_in_flight - len(self._tasks)
+            if room <= 0:
+                return
+            most = min(room, ADMIT_AT_ONCE)
+            try:
+                claims = await self._database.once(
+                    admit.admit,
+                    provider,
+                    process_id=self._me.id,
+                    most=most,
+                    look_again_s=self._timers.look_again_s,
+                )
+            except Exception:  # noqa: BLE001 - one provider's trouble must not stop the others
+                # Also a COMMIT whose outcome got lost: the sweep gives back what nobody here runs.
+                log.warning("admission for %s failed, trying again", provider.name, exc_info=True)
+                return
+            for claim in claims:
+                self._start(claim, run(claim, provider, self._around))
+            if len(claims) < most:
+                return
+
+    def _start(self, claim: Claim, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.create_task(self._watched(claim, work), name=f"attempt {claim.attempt_id}")
+        self._tasks[claim.attempt_id] = task
+        task.add_done_callback(lambda _: self._forget(claim.attempt_id))
+
+    async def _watched(self, claim: Claim, work: Coroutine[object, object, None]) -> None:
+        try:
+            await work
+        except Exception:
+            # The attempt keeps its state; the rescue of this process resolves it.
+            log.exception("attempt %s was dropped by a bug", claim.attempt_id)
+
+    def _forget(self, attempt_id: UUID) -> None:
+        self._tasks.pop(attempt_id, None)
+        self._ticketed.discard(attempt_id)
+        self._leaving.discard(attempt_id)
+        self._waker.rung.set()  # a seat is free
+
+    async def _keep(self, keeper: Callable[[], Awaitable[None]], every_s: float) -> None:
+        while True:
+            try:
+                await keeper()
+            except Exception:  # noqa: BLE001 - the database may be away; the keeper comes again
+                log.warning("%s failed, trying again", getattr(keeper, "__name__", "keeper"), exc_info=True)
+            await asyncio.sleep(every_s)
+
+    async def _beat(self) -> None:
+        stop = await self._database.once(ledger.stop_state)
+        # Read after the switch: whatever was sent before it is either still in this set or answered.
+        quiet = stop.stopped and not self._leaving
+        alive = await self._database.once(
+            generations.beat, self._me.id, stop_acknowledged=stop.version if quiet else None
+        )
+        if not alive:
+            log.warning("this process was declared dead while it slept; enrolling anew")
+            self._fence_task.cancel()
+            await asyncio.gather(self._fence_task, return_exceptions=True)
+            await self._enrol()
+
+    async def _sweep(self) -> None:
+        await self._database.once(upkeep.wake_due)
+        if not self._fence.held.is_set():
+            return
+        adopted = await self._database.once(
+            upkeep.rescue, process_id=self._me.id, timers=self._timers, slot=self._me.slot
+        )
+        for claim in adopted:
+            provider = self._desk.providers.get(claim.generation.provider)
+            if provider is not None and claim.attempt_id not in self._tasks:
+                self._ticketed.add(claim.attempt_id)
+                self._start(claim, resume(claim, provider, self._around))
+        await self._database.once(
+            upkeep.give_back_unstarted, self._me.id, running=set(self._tasks), older_than_s=self._timers.sweep_s * 2
+        )
+        if self._store_trouble is not None:
+            await self._try_store()
+
+    async def _try_store(self) -> None:
+        """Nothing is in flight that would notice that the store is back: ask it."""
+        try:
+            await asyncio.to_thread(self._around.store.check)
+        except Exception as problem:  # noqa: BLE001 - any refusal means: not yet
+            self._store_trouble = str(problem)
+        else:
+            self._store_trouble = None
+
+    async def _enrol(self) -> None:
+        self._me = await self._database.surely(generations.enrol, "pay")
+        self._fence = Fence(self._me.lock_key, check_s=self._timers.lock_check_s)
+        self._fence_task = asyncio.create_task(self._fence.keep(), name="fence")
+
+    # -- the end -------------------------------------------------------------------------------
+
+    def _on_signal(self) -> None:
+        if self._draining.is_set():
+            self._stop_now.set()
+        self._draining.set()
+
+    async def _drain(self) -> None:
+        """Let calls on their way end; leave tickets to a successor, who collects them without paying."""
+        log.info("draining: %s calls on their way, %s tickets left to a successor",
+                 len(self._tasks) - len(self._ticketed), len(self._ticketed))
+        with contextlib.suppress(Exception):
+            await self._database.once(generations.say_draining, self._me.id)
+        stop = asyncio.create_task(self._stop_now.wait())
+        try:
+            while self._tasks and not stop.done():
+                for attempt_id in self._ticketed & self._tasks.keys():
+                    self._tasks[attempt_id].cancel()
+                await asyncio.wait([stop, *self._tasks.values()], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stop.cancel()
+        if self._tasks:
+            log.warning("stopping with %s calls on their way: they become uncertain", len(self._tasks))
+            for task in list(self._tasks.values()):
+                task.cancel()
+            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    async def _leave(self) -> None:
+        for batch in (self._sending, self._accepting, self._closings):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(5.0):
+                    await batch.settled()
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(5.0):
+                await self._database.once(generations.retire, self._me.id)
+        self._fence_task.cancel()
+        await asyncio.gather(self._fence_task, return_exceptions=True)
+        self._database.close()
