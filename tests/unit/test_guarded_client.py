@@ -3,10 +3,13 @@
 import asyncio
 import datetime
 import gzip
+import http.server
 import ipaddress
 import ssl
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 import httpcore
@@ -128,9 +131,11 @@ def hostile_urls(port: int) -> list[str]:
         "[::1]", "[0:0:0:0:0:0:0:1]", "[::]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::127.0.0.1]",
         "[64:ff9b::7f00:1]", "[64:ff9b:1::7f00:1]", "[2002:7f00:1::]", "[2001:0:7f00:1::]", "[fe80::1]",
         "[fd00::1]", "[fec0::1]", "[ff02::1]", "10.0.0.1", "172.16.0.1", "192.168.1.1", "100.64.0.1",
-        "169.254.169.254", "[fd00:ec2::254]", "metadata.google.internal", "192.0.0.8", "192.0.0.192", "224.0.0.1",
-        "255.255.255.255", "127.0.0.1.nip.io", "api.bfl.ai.evil.example", "evil-bfl.ai", "bfl.ai", "xbfl.ai",
-        "api.bfl.ai.", "api_.bfl.ai", "-.bfl.ai", ".bfl.ai", "..bfl.ai", "127.0.0.1%2f.bfl.ai", "api%2ebfl%2eai",
+        "169.254.169.254", "[fd00:ec2::254]", "metadata.google.internal", "192.0.0.8",
+        "192.0.0.192", "224.0.0.1", "255.255.255.255", "127.0.0.1.nip.io", "api.bfl.ai.evil.example",
+        "evil-bfl.ai", "bfl.ai",
+        "xbfl.ai", "api.bfl.ai.", "api_.bfl.ai", "-.bfl.ai", ".bfl.ai", "..bfl.ai", "127.0.0.1%2f.bfl.ai",
+        "api%2ebfl%2eai",
     ]  # fmt: skip
     return [
         *(f"https://{home}/x" for home in homes),
@@ -662,18 +667,33 @@ def test_a_request_carries_what_it_was_given_and_asks_for_no_compression():
     assert body.decode() == '{"prompt": "Äpfel"}'
 
 
+class KeepAlive(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "4")
+        self.end_headers()
+        self.wfile.write(b"here")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
 def test_one_client_serves_several_event_loops():
-    """A web view brings a new loop with each call; a connection of the last one must not be used."""
+    """A sync view brings a new loop with each call; a connection of another loop must not be used."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), KeepAlive) as listener:
+        listener.daemon_threads = True
+        threading.Thread(target=listener.serve_forever, daemon=True).start()
+        client = GuardedClient(f"http://127.0.0.1:{listener.server_address[1]}")
 
-    async def story(client: GuardedClient | None) -> GuardedClient:
-        async with server(ok(b"1"), ok(b"2"), then="wait") as listener:
-            client = client or GuardedClient(listener.url)
-            client.base_url, client._base_origin = listener.url, ("http", "127.0.0.1", listener.port)
-            client._network._loopback = ("127.0.0.1", listener.port)
-            assert (await client.get("/x", **ROOM)).body == b"1"
-            return client
+        async def two_calls() -> list[bytes]:
+            return [(await client.get("/x", **ROOM)).body for _ in range(2)]
 
-    asyncio.run(story(asyncio.run(story(None))))
+        with ThreadPoolExecutor(4) as threads:
+            calls = [threads.submit(asyncio.run, two_calls()) for _ in range(12)]
+            assert [call.result() for call in calls] == [[b"here", b"here"]] * 12
+        listener.shutdown()
 
 
 def test_five_hundred_calls_at_once_share_no_connection_and_all_return():

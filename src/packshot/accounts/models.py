@@ -30,9 +30,7 @@ class User(AbstractUser):
                 condition=models.Q(role__in=Role.values), name="packshot_user_role_is_known"
             ),
             # Django's own superuser flag would be a second way to hold rights.
-            models.CheckConstraint(
-                condition=models.Q(is_superuser=False), name="packshot_user_no_superuser"
-            ),
+            models.CheckConstraint(condition=models.Q(is_superuser=False), name="packshot_user_no_superuser"),
         ]
 
 

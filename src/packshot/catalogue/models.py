@@ -139,7 +139,9 @@ class PromptTemplate(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint("name", condition=Q(archived_at=None), name="packshot_template_name_once"),
+            models.UniqueConstraint(
+                "name", condition=Q(archived_at=None), name="packshot_template_name_once"
+            ),
             models.UniqueConstraint(
                 "category",
                 condition=Q(archived_at=None),

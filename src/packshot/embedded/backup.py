@@ -23,7 +23,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from packshot.embedded.cluster import Cluster
-from packshot.embedded.host import NoDatabase, carried_binaries
+from packshot.embedded.host import NoDatabase, carried_binaries, sync_folder
 from packshot.kernel.errors import BadInput
 
 SCHEMA = "packshot"
@@ -57,7 +57,7 @@ def backup(source: Cluster | str, file: Path) -> None:
             os.fsync(written.fileno())
         _check_backup(partial, target.program("pg_restore"))
         partial.replace(file)
-        _sync_folder(file.parent)
+        sync_folder(file.parent)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -211,11 +211,3 @@ def _major(program: str) -> int:
 
 def _tail(output: bytes) -> str:
     return output[-2000:].decode(errors="replace").strip()
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -17,7 +17,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -42,6 +42,7 @@ from packshot.embedded.host import (
     run_as,
     runnable_binaries,
     service_account,
+    sync_folder,
     try_lock,
 )
 
@@ -88,8 +89,8 @@ FORGETFUL: Mapping[str, str] = {
 
 # sun_path holds 107 bytes and psycopg's host list splits at a comma.
 _SOCKET_PATH_LIMIT = 100
-# Orphans of a killed server notice within milliseconds unless a query keeps them busy.
-_ORPHAN_GRACE_S = 2.0
+# Orphans of a killed server end within milliseconds of it, unless a query keeps them busy.
+_ORPHANS_MAY_TAKE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +132,6 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
-class _Announcement:
-    """What a server writes into postmaster.pid; a killed one leaves it behind."""
-
-    pid: int
-    ready: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Cluster:
     """The server of one Packshot data folder. `settings` are PostgreSQL's own and win over `DEFAULTS`."""
 
@@ -176,8 +169,7 @@ class Cluster:
 
     def is_running(self) -> bool:
         """True when the server answers and has our database."""
-        server = self._announced()
-        if server is None or not server.ready:
+        if self._announced() is None:
             return False
         try:
             with self.connection().connect():
@@ -192,10 +184,9 @@ class Cluster:
     def status(self) -> Status:
         """Whether the server answers, where, and which versions meet here."""
         running = self.is_running()
-        server = self._announced() if running else None
         return Status(
             running=running,
-            pid=server.pid if server else None,
+            pid=_postmaster(self._processes()),
             url=self.connection().url() if running else None,
             data_version=self._data_version(),
             carried_version=carried_binaries().version,
@@ -206,6 +197,8 @@ class Cluster:
         """Stop the server: wait `patience_s` for a clean end, then end it at once. A stopped one stays so."""
         if not self._home.is_dir():
             return
+        if self._home.stat().st_uid != os.geteuid():
+            raise self._another_users()
         with locked(self._home / "start.lock", patience_s=self.patience_s):
             for how, wait_s in ((signal.SIGINT, patience_s), (signal.SIGQUIT, 10), (signal.SIGKILL, 10)):
                 if self._all_gone(within_s=0):
@@ -257,17 +250,15 @@ class Cluster:
         except PermissionError:
             raise self._another_users() from None
 
-    def _announced(self) -> _Announcement | None:
-        """What postmaster.pid says, when it speaks of this folder and not of one this was copied from."""
+    def _announced(self) -> Path | None:
+        """The socket's folder, once a server wrote into postmaster.pid that it is ready; it may be dead."""
         try:
             lines = os.fsdecode((self._pgdata / "postmaster.pid").read_bytes()).split("\n")
         except FileNotFoundError:
             return None
         except PermissionError:
             raise self._another_users() from None
-        if len(lines) < 8 or lines[1] != str(self._pgdata):  # still being written, or another's
-            return None
-        return _Announcement(int(lines[0]), ready=lines[7].strip() == "ready")
+        return Path(lines[4]) if len(lines) >= 8 and lines[7].strip() == "ready" else None
 
     # -- making it ----------------------------------------------------------------------------
 
@@ -331,11 +322,7 @@ class Cluster:
                 f"The database could not be made in {fresh}:\n{answer.stdout[-2000:]}\n{USE_YOUR_OWN}"
             )
         fresh.rename(self._pgdata)
-        folder = os.open(self._home, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(self._home)
 
     def _ensure_database(self) -> None:
         try:
@@ -356,12 +343,12 @@ class Cluster:
         """Return when a server answers: the living one when there is one, else a new one."""
         began, started = time.monotonic(), False
         while (waited_s := time.monotonic() - began) < self.patience_s:
-            server = self._announced()
-            if server is not None and server.ready and self.connection().answers():
+            if self._announced() is not None and self.connection().answers():
                 return
             alive = try_lock(self._home / "server.lock")
             if alive is None:
-                self._clear_the_way(server, waited_s, started=started)
+                if waited_s > _ORPHANS_MAY_TAKE_S:
+                    self._clear_the_way()
             elif started:
                 os.close(alive)
                 raise NoDatabase(f"The database server ended while it started.\n{self._log_tail()}")
@@ -434,17 +421,17 @@ class Cluster:
 
     # -- waiting for it, ending it --------------------------------------------------------------
 
-    def _clear_the_way(self, server: _Announcement | None, waited_s: float, *, started: bool) -> None:
-        """Something of this cluster lives and does not answer: wait, unless waiting cannot help."""
-        processes = self._processes()
-        if server is not None and server.pid in processes:
-            # Its socket was swept away (a cleaner of /tmp): it serves nobody and never will again.
-            if server.ready and not (self._sockets() / SOCKET).exists():
-                _kill(server.pid, signal.SIGINT)
-        elif not started and waited_s > _ORPHAN_GRACE_S:
-            # Their server is dead, so nothing they still compute can be committed.
+    def _clear_the_way(self) -> None:
+        """Something of this cluster lives and does not answer: end it if waiting cannot help."""
+        processes, sockets = self._processes(), self._sockets()
+        server = _postmaster(processes)
+        if server is None:
+            # Their server is dead, so nothing that they still compute can be committed.
             for orphan in processes:
                 _kill(orphan, signal.SIGKILL)
+        elif self._announced() == sockets and not (sockets / SOCKET).exists():
+            # Its socket was swept away, by a cleaner of /tmp for one: nobody can reach it any more.
+            _kill(server, signal.SIGINT)
 
     def _all_gone(self, *, within_s: float) -> bool:
         deadline = time.monotonic() + within_s
@@ -457,9 +444,9 @@ class Cluster:
 
     def _signal(self, how: signal.Signals) -> None:
         """Tell the server, or, when it must die or is dead already, each process of it."""
-        server, processes = self._announced(), self._processes()
-        alone = server is not None and server.pid in processes and how != signal.SIGKILL
-        for pid in [server.pid] if server and alone else processes:
+        processes = self._processes()
+        server = _postmaster(processes)
+        for pid in processes if server is None or how == signal.SIGKILL else [server]:
             _kill(pid, how)
 
     def _processes(self) -> list[int]:
@@ -491,6 +478,17 @@ class Cluster:
         written = sorted((path for path in logs if path.exists()), key=lambda path: path.stat().st_mtime)
         tails = [path.read_bytes()[-1500:].decode(errors="replace") for path in written[-2:]]
         return "\n".join(["The end of its log:", *tails])
+
+
+def _postmaster(processes: Sequence[int]) -> int | None:
+    """The one that started the others, which call themselves `postgres: ...` once they are set up."""
+    for pid in processes:
+        with suppress(OSError):
+            title = Path(f"/proc/{pid}/cmdline").read_bytes()
+            parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+            if title and not title.startswith(b"postgres:") and parent not in processes:
+                return pid
+    return None
 
 
 def _kill(pid: int, how: signal.Signals) -> None:

@@ -202,6 +202,15 @@ def make_private_folder(folder: Path, account: Account) -> None:
         folder.chmod(0o700)
 
 
+def sync_folder(folder: Path) -> None:
+    """Make a rename in `folder` outlive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 @contextmanager
 def locked(path: Path, *, patience_s: float) -> Iterator[int]:
     """Hold the lock file `path` alone; the value is its descriptor, for children that shall hold it too."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from procrastinate import App
 from procrastinate.contrib.django import app as _app
+from procrastinate.types import JSONValue
 
 
 def on_app_ready(app: App) -> None:
@@ -14,9 +15,11 @@ def on_app_ready(app: App) -> None:
     import_string("packshot.worker.tasks.register")(app)
 
 
-def defer(task: str, arguments: Sequence[Mapping[str, object]], *, queue: str = "chores", priority: int = 0) -> None:
+def defer(
+    task: str, arguments: Sequence[Mapping[str, JSONValue]], *, queue: str = "chores", priority: int = 0
+) -> None:
     """Ask for background work in the caller's transaction: one job of `task` per mapping of arguments."""
     if arguments:
         _app.configure_task(task, queue=queue, priority=priority).batch_defer(
-            *(dict(each) for each in arguments)
+            *[dict(each) for each in arguments]
         )

@@ -73,6 +73,15 @@ def since(last_id: int, *, limit: int = 1000) -> list[Happening]:
         ]
 
 
+def forget(*, older_than_days: int) -> int:
+    """Delete old events; a reader whose place is gone is told to read afresh. Returns how many."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM packshot_event WHERE at < now() - make_interval(days => %s)", [older_than_days]
+        )
+        return int(cursor.rowcount)
+
+
 def newest_id() -> int:
     """The id of the newest event, 0 when nothing has happened yet."""
     with connection.cursor() as cursor:

@@ -30,7 +30,9 @@ def image_request(generation: Candidate) -> ImageRequest:
     )
 
 
-def admit(provider: Provider, *, process_id: UUID, most: int, look_again_s: float = LOOK_AGAIN_S) -> list[Claim]:
+def admit(
+    provider: Provider, *, process_id: UUID, most: int, look_again_s: float = LOOK_AGAIN_S
+) -> list[Claim]:
     """Claim up to `most` ready generations of `provider`: attempts written, money held, nothing sent.
 
     The recipe of DESIGN.md section 5: the provider's row, the candidates, their budgets, a fresh look at
@@ -42,9 +44,7 @@ def admit(provider: Provider, *, process_id: UUID, most: int, look_again_s: floa
         gate = generations.open_gate(provider.name)
         if gate.closed:
             return []
-        ready = generations.candidates(
-            provider.name, simulated=gate.simulated, limit=min(most, gate.room)
-        )
+        ready = generations.candidates(provider.name, simulated=gate.simulated, limit=min(most, gate.room))
         priced, parked = _price(provider, ready)
         wishes = {
             claim.attempt_id: Wish(
@@ -79,9 +79,7 @@ def admit(provider: Provider, *, process_id: UUID, most: int, look_again_s: floa
     return claims
 
 
-def _price(
-    provider: Provider, ready: Sequence[Candidate]
-) -> tuple[list[Claim], dict[UUID, tuple[str, str]]]:
+def _price(provider: Provider, ready: Sequence[Candidate]) -> tuple[list[Claim], dict[UUID, tuple[str, str]]]:
     """Claims for what has a price that stands; reasons for what has none."""
     claims: list[Claim] = []
     parked: dict[UUID, tuple[str, str]] = {}
@@ -95,7 +93,7 @@ def _price(
         if card is None or quote.ceiling is None:
             parked[candidate.id] = (
                 "price",
-                f"the price of {candidate.model} is not known, and unknown prices are never spent automatically",
+                f"the price of {candidate.model} is not known; an unknown price is never spent automatically",
             )
             continue
         generation = candidate
@@ -126,8 +124,7 @@ def start_sending(claims: Sequence[Claim], *, process_id: UUID) -> set[UUID]:
         if not ledger.may_send():
             give_back(ids)
             return set()
-        mine = generations.start_sending(ids, process_id=process_id)
-    return mine
+        return generations.start_sending(ids, process_id=process_id)
 
 
 def accept(tickets: Mapping[UUID, tuple[Mapping[str, object], str, int | None]]) -> None:

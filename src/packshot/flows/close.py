@@ -45,7 +45,7 @@ class Completion:
 # Where the words of a stored message end; the whole answer is kept beside it.
 MESSAGE_LIMIT = 500
 
-_jitter = random.Random()  # spreads retries; nothing depends on its being unguessable
+_jitter = random.Random()  # noqa: S311 - spreads retries; nothing depends on its being unguessable
 
 
 def close(completions: Sequence[Completion], *, slot: int) -> None:
@@ -95,7 +95,10 @@ class _Closing:
         moved = {step.generation_id: step for step in self.steps}
         by_generation = {at.generation_id: at for at in standing.values()}
         catalogue.record_outcomes(
-            [catalogue.Outcome(by_generation[step.generation_id].product_id, step.status) for step in self.steps]
+            [
+                catalogue.Outcome(by_generation[step.generation_id].product_id, step.status)
+                for step in self.steps
+            ]
         )
         booked = ledger.settle(self.settlements)
         freed = ledger.release(self.releases) + sum(each.freed_micros for each in booked)

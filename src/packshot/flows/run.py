@@ -86,7 +86,7 @@ async def _submit(claim: Claim, provider: Provider) -> Ticket | Delivery:
         raise
     except TimeoutError:
         raise Unsure(f"no answer within {claim.deadline_s} s", kind="timeout") from None
-    except Exception as bug:  # noqa: BLE001 - an adapter's bug after sending must not lose the attempt
+    except Exception as bug:
         log.exception("attempt %s: the %s adapter failed", claim.attempt_id, provider.name)
         raise Unsure(f"the {provider.name} adapter failed: {type(bug).__name__}", kind="bug") from bug
 
@@ -174,9 +174,7 @@ async def _keep(images: Sequence[GeneratedImage], around: Surroundings) -> list[
                 log.error("paid images wait in memory for the blob store: %s", trouble)
                 await asyncio.sleep(pause / around.timer_scale)
                 pause = min(pause * 2, 30.0)
-        stored.append(
-            Stored(blob, image.media_type, image.width_px, image.height_px, len(image.content))
-        )
+        stored.append(Stored(blob, image.media_type, image.width_px, image.height_px, len(image.content)))
     return stored
 
 

@@ -4,6 +4,7 @@ from collections.abc import Set
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.core.management import call_command
 from django.db import transaction
 
 from packshot import catalogue, events, generations
@@ -100,3 +101,12 @@ def look_again(*, older_than_s: float = 300.0) -> int:
         images = catalogue.waiting_to_be_decoded(older_than_s=older_than_s)
         events.defer("look", [{"image_id": str(each)} for each in images])
     return len(images)
+
+
+def prune(*, events_days: int = 7) -> int:
+    """Forget old news (a page replays minutes, not weeks), sessions that ended, processes that vanished."""
+    with transaction.atomic():
+        generations.end_vanished(silent_s=600)
+        forgotten = events.forget(older_than_days=events_days)
+    call_command("clearsessions")
+    return forgotten

@@ -251,9 +251,7 @@ def end_attempts(ends: Sequence[End]) -> None:
         )
 
 
-def keep_evidence(
-    notes: Sequence[tuple[UUID, str, str, Mapping[str, object]]], *, by_name: str = ""
-) -> None:
+def keep_evidence(notes: Sequence[tuple[UUID, str, str, Mapping[str, object]]], *, by_name: str = "") -> None:
     """Append evidence: (attempt, kind, the state it argues for, detail)."""
     if not notes:
         return
@@ -419,3 +417,38 @@ def intents_of(process_id: UUID, *, older_than_s: float) -> list[UUID]:
             [process_id, older_than_s],
         )
         return [row[0] for row in cursor.fetchall()]
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """An attempt whose money is held because nobody knows what was charged."""
+
+    id: UUID
+    generation_id: UUID
+    state: str
+    reserved_micros: int
+    error_kind: str
+
+
+def unsettled(generation_id: UUID) -> Unsettled | None:
+    """The attempt of this generation that is uncertain, else one that ended at an unknown cost."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT id, generation_id, state, reserved_micros, error_kind FROM packshot_attempt
+            WHERE generation_id = %s AND (state = 'uncertain' OR (cost_micros IS NULL
+                AND state IN ('succeeded', 'failed_charged', 'charged_no_image')))
+            ORDER BY state = 'uncertain' DESC, number LIMIT 1
+            """,
+            [generation_id],
+        )
+        row = cursor.fetchone()
+    return Unsettled(*row) if row else None
+
+
+def set_cost(attempt_id: UUID, amount_micros: int) -> None:
+    """The cost of an ended attempt became known; the database lets it change once."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE packshot_attempt SET cost_micros = %s WHERE id = %s", [amount_micros, attempt_id]
+        )

@@ -229,8 +229,28 @@ def switch(provider: str, *, on: bool) -> bool:
 def next_opening() -> datetime | None:
     """When the first waiting provider opens again."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT min(wait_until) FROM packshot_provider WHERE wait_until > clock_timestamp()"
-        )
+        cursor.execute("SELECT min(wait_until) FROM packshot_provider WHERE wait_until > clock_timestamp()")
         row = cursor.fetchone()
     return row[0] if row else None
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """Whether a provider can be asked, and with whose money."""
+
+    simulated: bool
+    available: bool
+    switched_on: bool
+
+
+def provider_switch(provider: str) -> Switch | None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT simulated, available AND archived_at IS NULL, switched_on FROM packshot_provider
+            WHERE name = %s
+            """,
+            [provider],
+        )
+        row = cursor.fetchone()
+    return Switch(*row) if row else None

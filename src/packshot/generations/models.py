@@ -158,7 +158,8 @@ class Generation(models.Model):
                 name="packshot_generation_wait_is_known",
             ),
             models.CheckConstraint(
-                condition=Q(wait_reason=None) | Q(status="pending"), name="packshot_generation_only_pending_waits"
+                condition=Q(wait_reason=None) | Q(status="pending"),
+                name="packshot_generation_only_pending_waits",
             ),
             models.CheckConstraint(
                 condition=Q(status__in=["completed", "failed", "cancelled"], completed_at__isnull=False)
@@ -177,7 +178,10 @@ class Generation(models.Model):
         indexes: ClassVar = [
             # What admission reads: lanes, then each lane's first rows.
             models.Index(
-                "provider", "lane", F("priority").desc(), "id",
+                "provider",
+                "lane",
+                F("priority").desc(),
+                "id",
                 condition=Q(status="pending", wait_reason=None),
                 name="packshot_generation_ready",
             ),
@@ -188,7 +192,8 @@ class Generation(models.Model):
                 name="packshot_generation_parked",
             ),
             models.Index(
-                "provider", "status",
+                "provider",
+                "status",
                 condition=Q(status__in=["pending", "processing", "uncertain"]),
                 name="packshot_generation_live",
             ),
@@ -244,8 +249,12 @@ class Attempt(models.Model):
             models.Index(
                 "process", "state", condition=Q(state__in=OPEN_ATTEMPT_STATES), name="packshot_attempt_open"
             ),
-            models.Index("provider", "state", condition=Q(state__in=OPEN_ATTEMPT_STATES),
-                         name="packshot_attempt_in_flight"),
+            models.Index(
+                "provider",
+                "state",
+                condition=Q(state__in=OPEN_ATTEMPT_STATES),
+                name="packshot_attempt_in_flight",
+            ),
             models.Index("request_id", name="packshot_attempt_by_request_id"),
         ]
 

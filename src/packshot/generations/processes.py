@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
+from psycopg.errors import UniqueViolation
 
 from packshot.kernel.ids import uuid7
 
@@ -37,18 +38,20 @@ def enrol(kind: str) -> Enrolled:
                     INSERT INTO packshot_process
                         (id, kind, host, pid, lock_key, slot, started_at, seen_at, stop_acknowledged)
                     SELECT %s, %s, %s, %s, %s, (
-                        SELECT min(slot) FROM generate_series(1, 32767) AS slot
+                        SELECT min(free.slot) FROM generate_series(1, 32767) AS free (slot)
                         WHERE NOT EXISTS (
                             SELECT 1 FROM packshot_process AS other
-                            WHERE other.slot = slot AND other.ended_at IS NULL)
+                            WHERE other.slot = free.slot AND other.ended_at IS NULL)
                     ), clock_timestamp(), clock_timestamp(), 0
                     RETURNING slot
                     """,
                     [me[0], me[1], socket.gethostname(), os.getpid(), me[2]],
                 )
                 return Enrolled(*me, slot=cursor.fetchone()[0])
-        except IntegrityError:
-            continue  # another process took the slot between the look and the insert
+        except IntegrityError as taken:
+            # Another process took the slot between the look and the insert; anything else is a bug.
+            if not isinstance(taken.__cause__, UniqueViolation):
+                raise
 
 
 def beat(process_id: UUID, *, stop_acknowledged: int | None = None) -> bool:
@@ -156,10 +159,27 @@ def lapsed(grace_s: float) -> list[UUID]:
             if cursor.fetchone()[0]:
                 ended.append(process_id)
         cursor.execute(
-            "UPDATE packshot_process SET ended_at = clock_timestamp() WHERE id = ANY(%s) AND ended_at IS NULL",
+            """
+            UPDATE packshot_process SET ended_at = clock_timestamp()
+            WHERE id = ANY(%s) AND ended_at IS NULL
+            """,
             [ended],
         )
     return ended
+
+
+def end_vanished(silent_s: float) -> int:
+    """Close the books on web and chores processes that no longer beat. Pay processes have the lock."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE packshot_process SET ended_at = clock_timestamp()
+            WHERE kind <> 'pay' AND ended_at IS NULL
+                AND seen_at < clock_timestamp() - make_interval(secs => %s)
+            """,
+            [silent_s],
+        )
+        return int(cursor.rowcount)
 
 
 def unacknowledged(version: int) -> Sequence[UUID]:

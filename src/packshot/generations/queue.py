@@ -111,7 +111,8 @@ def request(
         # Waits for a request of the same key that is being stored at this moment.
         cursor.execute(
             """
-            INSERT INTO packshot_request (key, fingerprint, run_id, quoted_micros, asked_by_name, created_at)
+            INSERT INTO packshot_request
+                (key, fingerprint, run_id, quoted_micros, asked_by_name, created_at)
             VALUES (%s, %s, %s, %s, %s, now()) ON CONFLICT (key) DO NOTHING
             """,
             [key, fingerprint, run_id, quoted_micros, person_name],
@@ -124,10 +125,12 @@ def request(
             return first
         cursor.execute(
             """
-            INSERT INTO packshot_generation (id, request_id, run_id, product_id, provider_id, model, simulated,
-                prompt, template_version_id, shape, images, seed, options, asked_by_id, asked_by_name,
+            INSERT INTO packshot_generation (id, request_id, run_id, product_id, provider_id, model,
+                simulated, prompt, template_version_id, shape, images, seed, options, asked_by_id,
+                asked_by_name,
                 retry_of_id, priority, lane, status, wait_detail, attempts, worker_deaths, expected_micros,
-                ceiling_micros, price_version, cost_unknown, error_kind, error_message, created_at, updated_at)
+                ceiling_micros, price_version, cost_unknown, error_kind, error_message, created_at,
+                updated_at)
             SELECT item.id, %(key)s, %(run)s, item.product_id, item.provider, item.model, item.simulated,
                 item.prompt, item.template_version_id, item.shape, item.images, item.seed, item.options,
                 %(person)s, %(name)s, item.retry_of, item.priority, %(lane)s, 'pending', '', 0, 0,
@@ -282,7 +285,7 @@ def wake_due(limit: int = 1000) -> int:
             """,
             [limit],
         )
-        return cursor.rowcount
+        return int(cursor.rowcount)
 
 
 def wake_waiting_for(reason: str, *, limit: int = 500) -> int:
@@ -299,7 +302,7 @@ def wake_waiting_for(reason: str, *, limit: int = 500) -> int:
             """,
             [reason, limit],
         )
-        return cursor.rowcount
+        return int(cursor.rowcount)
 
 
 def next_wake() -> datetime | None:

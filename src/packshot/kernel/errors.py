@@ -126,7 +126,7 @@ class Refused(ProviderError):
 
 
 class Misconfigured(ProviderError):
-    """Nothing from this provider works until an administrator acts. The generation waits, the provider pauses."""
+    """Nothing from this provider works until an administrator acts; it pauses, and generations wait."""
 
 
 class BadAnswer(ProviderError):

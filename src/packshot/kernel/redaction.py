@@ -15,7 +15,12 @@ SECRET_VARIABLES = (
     "BLOB_URL",
 )
 _SHAPES = (
-    (re.compile(r"(?i)\b(authorization|x-key|mj-api-secret|cookie|set-cookie)(\W{1,4})(bearer\s+)?[^\s\"',}]+"), r"\1\2***"),
+    (
+        re.compile(
+            r"(?i)\b(authorization|x-key|mj-api-secret|cookie|set-cookie)(\W{1,4})(bearer\s+)?[^\s\"',}]+"
+        ),
+        r"\1\2***",
+    ),
     (re.compile(r"\bsk-[A-Za-z0-9_-]{8,}"), "sk-***"),
     # The query of a link is where clouds put the signature.
     (re.compile(r"(https?://[^\s\"'<>?]+)\?[^\s\"'<>]+"), r"\1?***"),

@@ -138,18 +138,17 @@ def reserve(wishes: Sequence[Wish]) -> tuple[list[Wish], list[tuple[Wish, str]]]
             cursor.execute(
                 """
                 INSERT INTO packshot_reservation
-                    (id, attempt_id, amount_micros, simulated, provider, window_ids, opened_at)
-                SELECT item.id, item.attempt_id, item.amount, item.simulated, item.provider,
+                    (id, attempt_id, amount_micros, simulated, window_ids, opened_at)
+                SELECT item.id, item.attempt_id, item.amount, item.simulated,
                     coalesce(string_to_array(nullif(item.windows, ''), ',')::uuid[], '{}'), now()
-                FROM unnest(%s::uuid[], %s::uuid[], %s::bigint[], %s::boolean[], %s::text[], %s::text[])
-                    AS item (id, attempt_id, amount, simulated, provider, windows)
+                FROM unnest(%s::uuid[], %s::uuid[], %s::bigint[], %s::boolean[], %s::text[])
+                    AS item (id, attempt_id, amount, simulated, windows)
                 """,
                 [
                     [uuid7() for _ in funded],
                     [wish.attempt_id for wish, _ in funded],
                     [wish.amount_micros for wish, _ in funded],
                     [wish.simulated for wish, _ in funded],
-                    [wish.provider for wish, _ in funded],
                     # An array of arrays must be rectangular; a joined text need not be.
                     [",".join(str(window) for window in windows) for _, windows in funded],
                 ],
@@ -277,7 +276,7 @@ def held() -> list[Held]:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT hold.attempt_id, hold.amount_micros, hold.simulated, hold.provider, attempt.state
+            SELECT hold.attempt_id, hold.amount_micros, hold.simulated, attempt.provider, attempt.state
             FROM packshot_reservation AS hold JOIN packshot_attempt AS attempt ON attempt.id = hold.attempt_id
             WHERE hold.closed_at IS NULL ORDER BY hold.opened_at
             """
@@ -316,7 +315,9 @@ def _take(wish: Wish, live: Sequence[BudgetState], remaining: dict[UUID, int]) -
     return None
 
 
-def _close(cursor: CursorWrapper, attempt_ids: list[UUID]) -> list[tuple[UUID, int, list[UUID], bool, datetime]]:
+def _close(
+    cursor: CursorWrapper, attempt_ids: list[UUID]
+) -> list[tuple[UUID, int, list[UUID], bool, datetime]]:
     """Lock the windows in order, then end the open holds of `attempt_ids`."""
     cursor.execute(
         """
@@ -334,7 +335,7 @@ def _close(cursor: CursorWrapper, attempt_ids: list[UUID]) -> list[tuple[UUID, i
         """,
         [attempt_ids],
     )
-    return cursor.fetchall()
+    return list(cursor.fetchall())
 
 
 def _move(cursor: CursorWrapper, moves: dict[UUID, tuple[int, int]]) -> None:

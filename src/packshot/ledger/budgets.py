@@ -110,6 +110,4 @@ def set_limit(
                     simulated,
                 ],
             )
-    return next(
-        each for each in budgets() if each.scope == "everything" and each.simulated == simulated
-    )
+    return next(each for each in budgets() if each.scope == "everything" and each.simulated == simulated)

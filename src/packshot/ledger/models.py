@@ -30,8 +30,12 @@ class Budget(models.Model):
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(
-                "scope", "scope_value", "period", "simulated",
-                condition=Q(archived_at=None), name="packshot_budget_once",
+                "scope",
+                "scope_value",
+                "period",
+                "simulated",
+                condition=Q(archived_at=None),
+                name="packshot_budget_once",
             ),
             models.CheckConstraint(condition=Q(scope__in=SCOPES), name="packshot_budget_scope_is_known"),
             models.CheckConstraint(condition=Q(period__in=PERIODS), name="packshot_budget_period_is_known"),

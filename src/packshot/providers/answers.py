@@ -41,9 +41,15 @@ async def paid(call: Awaitable[Answer]) -> Answer:
 
 def told_by(answer: Answer, trouble: ProviderError, *, key: str) -> ProviderError:
     """`trouble` with the answer it was read from, for keeping with the attempt."""
-    trouble.request_id = trouble.request_id or answer.headers.get("x-request-id")
+    trouble.request_id = trouble.request_id or request_id(answer)
     trouble.raw = redacted(answer, secrets=[key])
     return trouble
+
+
+def request_id(answer: Answer) -> str | None:
+    """The provider's own name for the call, for a question to its support."""
+    named = answer.headers.get("x-request-id", "")[:200]
+    return named if named.isascii() and named else None
 
 
 def usable_key(key: str, variable: str) -> str:

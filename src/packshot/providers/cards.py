@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from packshot.kernel.errors import BadInput
+from packshot.kernel.errors import BadInput, Refused
 from packshot.providers.contract import ImageRequest, JsonValue, ModelCard, Option
 
 PROMPT_LIMIT = 32_000  # characters: OpenAI's limit; nobody else states a smaller one
@@ -33,6 +33,11 @@ def accept(request: ImageRequest, cards: tuple[ModelCard, ...]) -> tuple[ModelCa
         if name not in known:
             raise BadInput(f"{card.label} has no option {name!r}.", field=name)
     return card, {name: _value(option, request.options) for name, option in known.items()}
+
+
+def refusal(error: BadInput) -> Refused:
+    """The same verdict for a request that was admitted once and can no longer be made; nothing was sent."""
+    return Refused(str(error), kind="retired_model" if error.field == "model" else "bad_request")
 
 
 def _value(option: Option, given: Mapping[str, JsonValue]) -> JsonValue:

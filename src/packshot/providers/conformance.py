@@ -14,12 +14,16 @@ from dataclasses import replace
 
 from packshot.kernel.errors import BadInput
 from packshot.kernel.money import LARGEST
+from packshot.providers.answers import read_image
 from packshot.providers.contract import (
+    RAW_LIMIT,
     Account,
+    Delivery,
     ImageRequest,
     ModelCard,
     Option,
     Provider,
+    Ticket,
     default_model,
 )
 from packshot.providers.http import GuardedClient
@@ -168,6 +172,22 @@ def cards_can_be_shown_as_json(provider: Provider) -> None:
     for card in provider.models():
         for option in card.options:
             json.dumps([option.default, option.choices, option.minimum, option.maximum])
+
+
+def ticket_survives_a_restart(ticket: Ticket) -> None:
+    """For a ticket that the adapter's submit returned: another process reads it back from the database."""
+    stored = json.loads(json.dumps(ticket.state))
+    assert stored == ticket.state, "the ticket's state changes when it is stored as JSON"
+    assert ticket.cost is None or 0 <= ticket.cost <= LARGEST, f"the ticket's cost is {ticket.cost}"
+
+
+def delivery_is_complete(delivery: Delivery, request: ImageRequest) -> None:
+    """For a delivery that the adapter returned: images that are what they say, a cost that can be booked."""
+    assert 1 <= len(delivery.images) <= request.images, f"{len(delivery.images)} images for {request.images}"
+    for image in delivery.images:
+        assert read_image(image.content) == image, "an image's size or type is not what its header says"
+    assert delivery.cost is None or 0 <= delivery.cost <= LARGEST, f"the cost is {delivery.cost}"
+    assert len(delivery.raw) <= RAW_LIMIT, f"raw has {len(delivery.raw):,} characters; keep {RAW_LIMIT:,}"
 
 
 def _requests(provider: Provider) -> Iterator[ImageRequest]:

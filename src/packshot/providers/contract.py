@@ -39,9 +39,8 @@ class ModelCard:
     id: str  # as on the wire
     label: str
     provider: str
-    delivery: Literal[
-        "direct", "ticket"
-    ]  # direct: the answer carries the image; ticket: submit, then collect
+    # direct: the answer carries the image; ticket: submit, then collect.
+    delivery: Literal["direct", "ticket"]
     deadline_s: int  # the whole call, from first byte sent to delivery, in seconds
     shapes: tuple[str, ...] = ("1:1",)  # width:height ratios it can be asked for
     max_images: int = 1  # per call

@@ -1,5 +1,6 @@
 """Black Forest Labs (FLUX): submit, poll the address that the answer names, fetch the link at once."""
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +11,6 @@ from packshot.imaging.header import BadImage
 from packshot.kernel.errors import (
     BadAnswer,
     BadInput,
-    ErrorKind,
     Misconfigured,
     ProviderError,
     Refused,
@@ -19,7 +19,7 @@ from packshot.kernel.errors import (
 )
 from packshot.kernel.money import Micros
 from packshot.providers.answers import members, paid, read_image, told_by, usable_key, wait_s, words
-from packshot.providers.cards import accept
+from packshot.providers.cards import accept, refusal
 from packshot.providers.contract import (
     Account,
     AttemptRef,
@@ -45,6 +45,8 @@ _JSON_BYTES = 1024 * 1024
 _IMAGE_BYTES = 32 * 1024 * 1024
 # Some clients see "Task not found" for a moment after a submission that worked.
 _GRACE_S = 10.0
+# A number of a task: what a URL and a database can hold.
+_TASK = re.compile(r"[!-~]{1,200}")
 _BUSY_WAIT_S = 5.0
 _ERROR_WAIT_S = 10.0
 
@@ -184,8 +186,7 @@ class Flux:
         try:
             body = wire_request(request)
         except BadInput as error:
-            kind: ErrorKind = "retired_model" if error.field == "model" else "bad_request"
-            raise Refused(str(error), kind=kind) from error
+            raise refusal(error) from error
         answer = await paid(
             self._client.post(
                 f"/v1/{request.model}",
@@ -210,16 +211,20 @@ class Flux:
 
     async def balance(self) -> Micros | None:
         """What is left on the account, in micro-dollars; None when the answer does not say."""
-        answer = await self._client.get(
-            "/v1/credits", headers=self._with_key(), deadline_s=_POLL_DEADLINE_S, max_bytes=_JSON_BYTES
-        )
+        headers = self._with_key()
+        try:
+            answer = await self._client.get(
+                "/v1/credits", headers=headers, deadline_s=_POLL_DEADLINE_S, max_bytes=_JSON_BYTES
+            )
+        except CallFailed:
+            return None
         return flux_prices().bill(_document(answer).get("credits")) if answer.status == 200 else None
 
     def _ticket(self, answer: Answer) -> Ticket:
         document = _document(answer)
         cost = flux_prices().bill(document.get("cost"))
         task = words(document.get("id"))
-        if not task or len(task) > 200:
+        if not _TASK.fullmatch(task):
             trouble = BadAnswer("The order was taken and has no number.", kind="bad_answer", cost=cost)
             raise told_by(answer, trouble, key=self._key)
         polling_url = words(document.get("polling_url"))
@@ -233,9 +238,10 @@ class Flux:
         url = words(ticket.state.get("polling_url"))
         age_s = time.time() - ticket.state.get("submitted_at", 0)
         not_yet = Pending(after_s=min(max(age_s / 5, 0.5), 3.0))
-        # The key goes to the API's own hosts, never to a delivery host, whatever an answer names.
+        # The key goes to the API's own hosts, never to a delivery host, whatever an answer names. Without
+        # one we ask all the same: the number of a task is enough to see it.
         known = self._client.at_base(url) or words(urlsplit(url).hostname).startswith("api.")
-        headers = self._with_key() if known else {}
+        headers = {"x-key": self._key} if known and self._key else {}
         try:
             answer = await self._client.get(
                 url,
@@ -280,8 +286,7 @@ class Flux:
             ) from error
         except CallFailed:
             return Pending(after_s=1.0)  # the next look brings a fresh link
-        seed = result.get("seed")
-        return Delivery([image], ticket.cost, ticket.request_id, raw, seed if type(seed) is int else None)
+        return Delivery([image], ticket.cost, ticket.request_id, raw, _seed(result.get("seed")))
 
     def _with_key(self) -> dict[str, str]:
         return {"x-key": usable_key(self._key, self.key_variable)}
@@ -388,6 +393,9 @@ def _place(fault: Mapping[str, object]) -> str:
 def _details(document: Mapping[str, object]) -> str:
     details = members(document.get("details"))
     reasons = details.get("Moderation Reasons")
-    if isinstance(reasons, list):
-        return f": {', '.join(str(reason) for reason in reasons[:5])}"[:500]
-    return f": {words(details.get('error'))}"[:500] if words(details.get("error")) else ""
+    why = ", ".join(map(words, reasons[:5])) if isinstance(reasons, list) else words(details.get("error"))
+    return f": {scrubbed(why)[:500]}" if why else ""
+
+
+def _seed(value: object) -> int | None:
+    return value if type(value) is int and 0 <= value < 2**63 else None

@@ -16,10 +16,10 @@ import re
 import socket
 import ssl
 import zlib
-from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from weakref import WeakKeyDictionary
 
 import httpcore
 import httpx
@@ -29,6 +29,7 @@ from packshot.kernel.errors import PackshotError
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _Origin = tuple[str, str, int]  # scheme, host, port
+_Idle = dict[_Origin, list[httpcore.AsyncHTTPConnection]]
 
 CONNECT_TIMEOUT_S = 10.0
 # Servers close idle connections after 5 s and more (uvicorn 5, most proxies 60). Leaving before them means
@@ -126,8 +127,9 @@ class GuardedClient:
         self._hosts = tuple(hosts)
         self._network = VettedNetwork(resolve or resolve_by_dns, loopback=loopback)
         self._tls = tls or httpx.create_ssl_context(trust_env=False)
-        self._idle: defaultdict[_Origin, list[httpcore.AsyncHTTPConnection]] = defaultdict(list)
-        self._loop: asyncio.AbstractEventLoop | None = None
+        # By event loop, since a connection belongs to the one that opened it: each call from a sync view
+        # brings its own.
+        self._idle: WeakKeyDictionary[asyncio.AbstractEventLoop, _Idle] = WeakKeyDictionary()
 
     async def get(
         self, url: str, *, headers: Mapping[str, str] | None = None, deadline_s: float, max_bytes: int
@@ -166,11 +168,10 @@ class GuardedClient:
         return url.startswith("/") or (self.allows(url) and _origin(_parse(url)) == self._base_origin)
 
     async def aclose(self) -> None:
-        """Close the idle connections."""
-        idle = [connection for connections in self._idle.values() for connection in connections]
-        self._idle.clear()
-        for connection in idle:
-            await connection.aclose()
+        """Close the idle connections of the running event loop."""
+        for idle in self._idle.pop(asyncio.get_running_loop(), {}).values():
+            for connection in idle:
+                await connection.aclose()
 
     async def _call(
         self,
@@ -199,56 +200,27 @@ class GuardedClient:
             content=content,
             extensions={"timeout": {"connect": CONNECT_TIMEOUT_S}, "trace": note},
         )
-        try:
-            async with asyncio.timeout(deadline_s):
-                return await self._exchange(_origin(target), request, max_bytes)
-        except TimeoutError as error:
-            what = f"no complete answer from {target.host} within {deadline_s:g} s"
-            raise (Deadline if sent else NotSent)(what) from error
-        except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
-            what = f"{target.host}: {str(error) or type(error).__name__}"
-            raise (Cut if sent else NotSent)(what) from error
-
-    async def _exchange(self, origin: _Origin, request: httpcore.Request, max_bytes: int) -> Answer:
-        connection = await self._take(origin) or httpcore.AsyncHTTPConnection(
+        idle = self._idle_at(_origin(target))
+        connection = await _kept(idle) or httpcore.AsyncHTTPConnection(
             request.url.origin,
             ssl_context=self._tls,
             keepalive_expiry=KEEP_IDLE_S,
             network_backend=self._network,
         )
         try:
-            response = await connection.handle_async_request(request)
-            try:
-                return await _read(response, max_bytes)
-            finally:
-                await response.aclose()
+            async with asyncio.timeout(deadline_s):
+                return await _exchange(connection, request, max_bytes)
+        except TimeoutError as error:
+            what = f"no complete answer from {target.host} within {deadline_s:g} s"
+            raise (Deadline if sent else NotSent)(what) from error
+        except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
+            what = f"{target.host}: {str(error) or type(error).__name__}"
+            raise (Cut if sent else NotSent)(what) from error
         finally:
-            await self._put_back(origin, connection)
+            await _put_back(idle, connection)
 
-    async def _take(self, origin: _Origin) -> httpcore.AsyncHTTPConnection | None:
-        """A kept connection that is still alive, the one used last."""
-        loop = asyncio.get_running_loop()
-        if self._loop is not loop:
-            # A connection belongs to the event loop that opened it, and a web view may bring a new one.
-            self._idle.clear()
-            self._loop = loop
-        idle = self._idle[origin]
-        while idle:
-            connection = idle.pop()
-            if not connection.has_expired():
-                return connection
-            await connection.aclose()
-        return None
-
-    async def _put_back(self, origin: _Origin, connection: httpcore.AsyncHTTPConnection) -> None:
-        idle = self._idle[origin]
-        if connection.is_idle() and not connection.is_closed() and len(idle) < KEEP_IDLE_PER_ORIGIN:
-            idle.append(connection)
-        else:
-            await connection.aclose()
-        # The oldest lie in front; looking at one per call is enough to keep up.
-        if idle[0:1] and idle[0].has_expired():
-            await idle.pop(0).aclose()
+    def _idle_at(self, origin: _Origin) -> list[httpcore.AsyncHTTPConnection]:
+        return self._idle.setdefault(asyncio.get_running_loop(), {}).setdefault(origin, [])
 
     def _checked(self, url: str) -> httpx.URL:
         """`url` parsed once, by the parser whose result is sent. Raises Blocked."""
@@ -261,6 +233,38 @@ class GuardedClient:
         if not _HOST_NAME.fullmatch(host) or not any(_matches(host, pattern) for pattern in self._hosts):
             raise Blocked(f"{_shown(parsed)} is not on this provider's list of hosts.")
         return parsed
+
+
+async def _exchange(
+    connection: httpcore.AsyncHTTPConnection, request: httpcore.Request, max_bytes: int
+) -> Answer:
+    response = await connection.handle_async_request(request)
+    try:
+        return await _read(response, max_bytes)
+    finally:
+        await response.aclose()
+
+
+async def _kept(idle: list[httpcore.AsyncHTTPConnection]) -> httpcore.AsyncHTTPConnection | None:
+    """A kept connection that is still alive, the one used last."""
+    while idle:
+        connection = idle.pop()
+        if not connection.has_expired():
+            return connection
+        await connection.aclose()
+    return None
+
+
+async def _put_back(
+    idle: list[httpcore.AsyncHTTPConnection], connection: httpcore.AsyncHTTPConnection
+) -> None:
+    if connection.is_idle() and not connection.is_closed() and len(idle) < KEEP_IDLE_PER_ORIGIN:
+        idle.append(connection)
+    else:
+        await connection.aclose()
+    # The oldest lie in front; looking at one per call is enough to keep up.
+    if idle and idle[0].has_expired():
+        await idle.pop(0).aclose()
 
 
 def _parse(url: str) -> httpx.URL:

@@ -9,15 +9,23 @@ from packshot.imaging.header import BadImage
 from packshot.kernel.errors import (
     BadAnswer,
     BadInput,
-    ErrorKind,
     Misconfigured,
     ProviderError,
     Refused,
     TryLater,
     Unsure,
 )
-from packshot.providers.answers import members, paid, read_image, told_by, usable_key, wait_s, words
-from packshot.providers.cards import accept
+from packshot.providers.answers import (
+    members,
+    paid,
+    read_image,
+    request_id,
+    told_by,
+    usable_key,
+    wait_s,
+    words,
+)
+from packshot.providers.cards import accept, refusal
 from packshot.providers.contract import (
     Account,
     AttemptRef,
@@ -190,8 +198,7 @@ class OpenAI:
         try:
             body = wire_request(request)
         except BadInput as error:
-            kind: ErrorKind = "retired_model" if error.field == "model" else "bad_request"
-            raise Refused(str(error), kind=kind) from error
+            raise refusal(error) from error
         key = usable_key(self._key, self.key_variable)
         answer = await paid(
             self._client.post(
@@ -220,7 +227,7 @@ class OpenAI:
         if not images:
             raise told_by(answer, BadAnswer(problem, kind="bad_answer", cost=cost), key=self._key)
         raw = redacted(answer, secrets=[self._key])
-        return Delivery(images, cost, answer.headers.get("x-request-id"), raw)
+        return Delivery(images, cost, request_id(answer), raw)
 
 
 def wire_request(request: ImageRequest) -> dict[str, JsonValue]:

@@ -67,9 +67,9 @@ class TokenPrice:
         if tokens is None:
             return None
         expected, most = (self.times or {}).get(quality, (Fraction(1), Fraction(1)))
-        listed = self.listed.get(quality, {}).get(size, Fraction(0))
-        ceiling = max(tokens * most * self.out, listed) + self.spare_output_tokens * self.out
-        return tokens * expected * self.out, ceiling
+        exact, listed = tokens * self.out, self.listed.get(quality, {})
+        dearest = listed.get(size) or max(listed.values(), default=Fraction(0))
+        return exact * expected, max(exact, dearest) * most + self.spare_output_tokens * self.out
 
     def _tokens(self, size: str, quality: str) -> int | None:
         if quality in self.axis:
@@ -193,7 +193,11 @@ def _amount(dollars: Fraction) -> Micros | None:
 @cache
 def openai_prices() -> TokenPrices:
     table = _table("openai")
-    models = {model: TokenPrice.of(row) for row in table["models"] for model in row["ids"]}
+    rows = {model: row for row in table["models"] for model in row["ids"]}
+    models = {
+        model: TokenPrice.of({**rows[row["like"]], **row} if "like" in row else row)
+        for model, row in rows.items()
+    }
     return TokenPrices(table["version"], table["prompt_overhead_tokens"], models)
 
 

@@ -7,8 +7,8 @@ of a month can be had from the percentiles of its hours.
 from bisect import bisect_right
 from collections.abc import Sequence
 
-# Exclusive upper bounds in whole milliseconds. The database holds the same list (packshot_histogram_bounds_ms),
-# and stored histograms were counted with it: it cannot change without counting them again.
+# Exclusive upper bounds in whole milliseconds. packshot_histogram_bounds_ms() is the same list, and stored
+# histograms were counted with it: it cannot change without counting them again.
 BOUNDS_MS = (
     50, 70, 98, 137, 192, 269, 376, 527, 738, 1033, 1446, 2025, 2835, 3969, 5556, 7778, 10890, 15246, 21344,
     29882, 41834, 58568, 81995, 114793, 160710, 224994, 314992, 440988, 617383, 864337, 1210072,
@@ -37,7 +37,7 @@ def percentile(histogram: Sequence[int], percent: int) -> float | None:
     rank = (percent * sum(histogram) + 99) // 100
     below = 0
     for place, size in enumerate(histogram):
-        if 0 < size and rank <= below + size:
+        if size > 0 and rank <= below + size:
             lower = BOUNDS_MS[place - 1] if place else 0
             upper = BOUNDS_MS[place] if place < len(BOUNDS_MS) else lower
             return (lower + (upper - lower) * (rank - below - 0.5) / size) / 1000

@@ -1,8 +1,8 @@
-"""What the pages, the stream and the command line show: values ready to be shown, a fixed number of queries."""
+"""What pages, stream and command line show: finished values, in a fixed number of queries."""
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, TypeVar
@@ -11,6 +11,7 @@ from uuid import UUID
 from django.db import connection
 
 ProviderState = Literal["healthy", "waiting", "paused", "off", "unavailable"]
+_Row = TypeVar("_Row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ class GenerationRow:
 
 @dataclass(frozen=True, slots=True)
 class ProviderRow:
-    """A provider now and over all time: its state, its queue, and its line of `provider_performance_stats`."""
+    """A provider: its state and queue now, and its line of `provider_performance_stats`."""
 
     name: str
     label: str
@@ -124,23 +125,133 @@ class ProviderRow:
     last_used: datetime | None
 
 
+_TILES = """
+    SELECT image.id AS image_id, image.product_id, product.sku, product.name AS product_name, image.provider,
+        image.model, image.simulated, image.state, thumb.blob AS thumb_blob, image.width_px, image.height_px,
+        image.created_at, floor(packshot_image_cost_micros(image.attempt_id))::bigint AS cost_micros,
+        image.generation_id
+    FROM packshot_image AS image
+    JOIN packshot_product AS product ON product.id = image.product_id
+    LEFT JOIN packshot_rendition AS thumb ON thumb.image_id = image.id AND thumb.spec = 'webp-320'
+    WHERE (%(ids)s::uuid[] IS NULL OR image.id = ANY(%(ids)s))
+        AND (%(generations)s::uuid[] IS NULL OR image.generation_id = ANY(%(generations)s))
+    ORDER BY image.id DESC
+    LIMIT %(limit)s
+"""
+
+# A condition on a parameter that is NULL is folded away before the query is planned, so this reads the one
+# index that fits what was asked for.
+_GENERATIONS = """
+    SELECT * FROM image_generation_monitor
+    WHERE (%(ids)s::uuid[] IS NULL OR id = ANY(%(ids)s))
+        AND (%(status)s::text IS NULL OR status = %(status)s)
+        AND (%(provider)s::text IS NULL OR provider = %(provider)s)
+        AND (%(text)s::text IS NULL OR product_id IN (
+            SELECT product.id FROM packshot_product AS product
+            WHERE strpos(lower(product.sku), lower(%(text)s)) > 0
+                OR strpos(lower(product.name), lower(%(text)s)) > 0))
+        AND (%(after)s::uuid IS NULL OR id < %(after)s)
+    ORDER BY id DESC
+    LIMIT %(limit)s
+"""
+
+_PROVIDERS = """
+    SELECT record.name, record.label,
+        CASE
+            WHEN NOT record.available THEN 'unavailable'
+            WHEN NOT record.simulated AND NOT record.switched_on THEN 'off'
+            WHEN record.paused_at IS NOT NULL THEN 'paused'
+            WHEN record.wait_until > packshot_now() THEN 'waiting'
+            ELSE 'healthy'
+        END AS state,
+        record.simulated, record.paused_kind, record.paused_message,
+        CASE WHEN record.wait_until > packshot_now() THEN record.wait_until END AS wait_until,
+        coalesce(live.pending, 0) AS pending, coalesce(live.processing, 0) AS processing,
+        coalesce(live.uncertain, 0) AS uncertain, record.max_in_flight,
+        stats.total_generated, stats.success_count, stats.failed_count, stats.success_rate,
+        stats.success_rate_low, stats.success_rate_high, stats.total_cost, stats.avg_cost,
+        stats.avg_processing_time, stats.p50_processing_time AS p50_s, stats.p95_processing_time AS p95_s,
+        stats.last_used
+    FROM packshot_provider AS record
+    JOIN provider_performance_stats AS stats ON stats.provider = record.name
+    LEFT JOIN (
+        SELECT provider_id, count(*) FILTER (WHERE status = 'pending') AS pending,
+            count(*) FILTER (WHERE status = 'processing') AS processing,
+            count(*) FILTER (WHERE status = 'uncertain') AS uncertain
+        FROM packshot_generation WHERE status IN ('pending', 'processing', 'uncertain') GROUP BY provider_id
+    ) AS live ON live.provider_id = record.name
+    WHERE record.archived_at IS NULL
+    ORDER BY record.label, record.name
+"""
+
+
 def dashboard() -> Dashboard:
     """The system now."""
-    return _rows(Dashboard, "SELECT * FROM image_generation_dashboard", {})[0]
+    return _read(Dashboard, "SELECT * FROM image_generation_dashboard")[0]
 
 
 def newest_generations(limit: int = 20, ids: Sequence[UUID] | None = None) -> list[GenerationRow]:
     """The newest generations with their images, newest first; with `ids` only those among them."""
-    return _generations("WHERE %(ids)s::uuid[] IS NULL OR id = ANY(%(ids)s)" if ids is None else
-                        "WHERE id = ANY(%(ids)s)", {"ids": ids, "limit": limit})
+    return _generations(limit, ids=ids)
+
+
+def queue(
+    status: str | None = None,
+    provider: str | None = None,
+    text: str | None = None,
+    after: UUID | None = None,
+    limit: int = 50,
+) -> list[GenerationRow]:
+    """One page of generations, newest first; the next page is `after` the id of this one's last row.
+
+    `text` is looked for in SKU and product name, whatever its case.
+    """
+    return _generations(limit, status=status, provider=provider, text=text or None, after=after)
 
 
 def newest_images(limit: int = 12, ids: Sequence[UUID] | None = None) -> list[ImageTile]:
-    return []
+    """The newest images, newest first; with `ids` only those among them."""
+    return _read(ImageTile, _TILES, ids=_list(ids), generations=None, limit=limit)
 
 
-_Row = TypeVar("_Row")
+def providers() -> list[ProviderRow]:
+    """Every provider that is not archived, by its label."""
+    return _read(ProviderRow, _PROVIDERS)
 
 
-def _rows(kind: type[_Row], sql: str, parameters: dict[str, Any]) -> list[_Row]:
-    return []
+def _generations(
+    limit: int,
+    *,
+    ids: Sequence[UUID] | None = None,
+    status: str | None = None,
+    provider: str | None = None,
+    text: str | None = None,
+    after: UUID | None = None,
+) -> list[GenerationRow]:
+    rows = _read(
+        GenerationRow,
+        _GENERATIONS,
+        ids=_list(ids),
+        status=status,
+        provider=provider,
+        text=text,
+        after=after,
+        limit=limit,
+    )
+    tiles = _read(ImageTile, _TILES, ids=None, generations=[row.id for row in rows], limit=None)
+    of_generation: dict[UUID | None, list[ImageTile]] = defaultdict(list)
+    for tile in reversed(tiles):
+        of_generation[tile.generation_id].append(tile)
+    return [replace(row, images=tuple(of_generation[row.id])) for row in rows]
+
+
+def _list(ids: Sequence[UUID] | None) -> list[UUID] | None:
+    return None if ids is None else list(ids)
+
+
+def _read(kind: type[_Row], sql: str, **parameters: Any) -> list[_Row]:
+    """One `kind` per row, its fields named as the columns are."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters or None)
+        names = [column.name for column in cursor.description]
+        return [kind(**dict(zip(names, row, strict=True))) for row in cursor.fetchall()]

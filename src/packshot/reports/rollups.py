@@ -1,4 +1,4 @@
-"""Sums by quarter-hour: added to by whoever closes something, proved and repaired from the rows themselves."""
+"""Sums by quarter-hour: added to by whoever closes something, proved and repaired from the rows."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -74,15 +74,15 @@ class _Sums:
 
 # Ordered by key, so that two writers that share a row lock their rows in the same order.
 _ADD = """
-    INSERT INTO packshot_rollup AS kept (bucket, provider, model, simulated, slot, completed, failed, cancelled,
-        images, approved, amount_micros, duration_ms, durations, histogram)
+    INSERT INTO packshot_rollup AS kept (bucket, provider, model, simulated, slot, completed, failed,
+        cancelled, images, approved, amount_micros, duration_ms, durations, histogram)
     SELECT item.bucket, item.provider, item.model, item.simulated, %(slot)s, item.completed, item.failed,
         item.cancelled, item.images, item.approved, item.amount_micros, item.duration_ms, item.durations,
         item.histogram::bigint[]
     FROM unnest(%(bucket)s::timestamptz[], %(provider)s::text[], %(model)s::text[], %(simulated)s::boolean[],
         %(completed)s::bigint[], %(failed)s::bigint[], %(cancelled)s::bigint[], %(images)s::bigint[],
-        %(approved)s::bigint[], %(amount_micros)s::bigint[], %(duration_ms)s::bigint[], %(durations)s::bigint[],
-        %(histogram)s::text[])
+        %(approved)s::bigint[], %(amount_micros)s::bigint[], %(duration_ms)s::bigint[],
+        %(durations)s::bigint[], %(histogram)s::text[])
         AS item (bucket, provider, model, simulated, completed, failed, cancelled, images, approved,
             amount_micros, duration_ms, durations, histogram)
     ORDER BY item.bucket, item.provider, item.model, item.simulated

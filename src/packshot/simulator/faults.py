@@ -9,7 +9,7 @@ import random
 import re
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, model_validator
 
@@ -63,10 +63,9 @@ Garbage = Literal[
     "gzip_bomb",
 ]
 
-_RECORDED: frozenset[str] = frozenset(Recorded.__args__)  # type: ignore[attr-defined] # a Literal has them
-_FLUX_ONLY: frozenset[str] = frozenset(Fate.__args__)  # type: ignore[attr-defined]
-_OPENAI_ONLY = frozenset({"not_verified"})
-_FREE = _RECORDED | {"task_error"}
+_FLUX_ONLY: frozenset[str] = frozenset(get_args(Fate))
+_OPENAI_ONLY: frozenset[str] = frozenset({"not_verified"})
+_FREE: frozenset[str] = frozenset(get_args(Recorded)) | {"task_error"}
 
 
 class Rule(BaseModel):

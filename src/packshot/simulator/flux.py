@@ -9,7 +9,6 @@ import base64
 import binascii
 import hashlib
 import hmac
-import math
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -339,7 +338,7 @@ def _order(model: FluxModel, document: Any) -> Order:
         message = f"Value error, width x height must be at most {model.pixels_most // MEGAPIXEL} MP"
         raise Declined(_invalid([{"loc": ["width"], "msg": message, "type": "value_error"}]))
     measured = [_pixels(picture) for picture in inputs.pictures]
-    in_mp = sum(max(1, math.ceil(pixels / MEGAPIXEL)) for pixels in measured if pixels)
+    in_mp = sum(billed_megapixels(pixels) for pixels in measured if pixels)
     return Order(
         model=model,
         inputs=inputs,
@@ -347,7 +346,7 @@ def _order(model: FluxModel, document: Any) -> Order:
         height_px=height_px,
         input_pixels=sum(pixels or 0 for pixels in measured),
         readable=None not in measured,
-        credits=model.credits(inputs, billed_megapixels(width_px, height_px), in_mp),
+        credits=model.credits(inputs, billed_megapixels(width_px * height_px), in_mp),
     )
 
 

@@ -59,20 +59,28 @@ class Inputs(BaseModel):
 
     @property
     def seed_wanted(self) -> int | None:
-        seed: int | None = getattr(self, "seed", None)
-        return seed
+        return None
 
     @property
     def format_wanted(self) -> _OutputFormat:
-        wanted: _OutputFormat | None = getattr(self, "output_format", None)
-        return wanted or "jpeg"
+        return "jpeg"
 
 
 class _Classic(Inputs):
+    """What all but FLUX 3 take."""
+
     seed: int | None = None
     output_format: _OutputFormat | None = "jpeg"
     webhook_url: Annotated[str | None, AfterValidator(_no_webhook)] = None
     webhook_secret: str | None = None
+
+    @property
+    def seed_wanted(self) -> int | None:
+        return self.seed
+
+    @property
+    def format_wanted(self) -> _OutputFormat:
+        return self.output_format or "jpeg"
 
 
 class Flux2Klein(_Classic):
@@ -206,9 +214,9 @@ class FluxModel:
     thinks_aloud: bool = False  # FLUX 3 says Reasoning and Generating while it works
 
 
-def billed_megapixels(width_px: int, height_px: int) -> int:
-    """Megapixels of 1024 x 1024, begun ones counted whole: how the formula is read here."""
-    return max(1, ceil(width_px * height_px / MEGAPIXEL))
+def billed_megapixels(pixels: int) -> int:
+    """Megapixels of 1024 x 1024, begun ones counted whole: how BFL's formula is read here."""
+    return max(1, ceil(pixels / MEGAPIXEL))
 
 
 def fitted(ratio: str, pixels: int, *, step: int) -> Pixels:

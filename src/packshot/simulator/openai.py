@@ -85,7 +85,7 @@ class Order:
     @property
     def usage(self) -> dict[str, Any]:
         """The `usage` object of the answer: tokens, from which the price follows exactly."""
-        asked = text_tokens(self.prompt)
+        asked = self.images * text_tokens(self.prompt)  # each image is billed like a call of its own
         made = self.images * self.model.output_tokens(self.width_px, self.height_px, self.quality)
         return {
             "input_tokens": asked,

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
+from math import ceil
 from typing import Any, Protocol
 
 from packshot.simulator.book import Answered, BillBook, Received
@@ -129,7 +130,7 @@ def retry_after(fault: Rule) -> tuple[tuple[str, str], ...]:
         return ()
     if fault.retry_after == "date":
         return (("retry-after", formatdate(time.time() + fault.retry_after_s, usegmt=True)),)
-    return (("retry-after", f"{fault.retry_after_s:g}"),)
+    return (("retry-after", str(ceil(fault.retry_after_s))),)
 
 
 def bad_gateway() -> Answer:

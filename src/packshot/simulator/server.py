@@ -55,9 +55,9 @@ def serve(
 def running(config: SimulatorConfig, host: str = "127.0.0.1", port: int = 0) -> Iterator[Control]:
     """A simulator served by a thread of this process for as long as the block lasts."""
     with _listening(host, port) as listener:
-        announce(config.state_dir, _address(listener))
         ready = threading.Event()
         server = _Server(_settings(config), ready.set)
+        announce(config.state_dir, _address(listener))  # the folder is ours by now
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="simulator")
         thread.start()
         try:
@@ -89,6 +89,7 @@ def _settings(config: SimulatorConfig) -> uvicorn.Config:
         log_config=None,
         log_level="error",
         access_log=False,
+        proxy_headers=False,  # the control door looks at who really connects
         backlog=_BACKLOG,
         # Longer than any client keeps an idle connection: else a request could meet a closing one and be
         # taken for a call that was cut.

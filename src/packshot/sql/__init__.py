@@ -1,4 +1,4 @@
-"""The database's own code, as files: `name.vN.sql`. A released file never changes; the next version is the next file."""
+"""The database's own code, in files `name.vN.sql`. A released one never changes: the next version is new."""
 
 from collections.abc import Iterable
 from importlib.resources import files

@@ -80,7 +80,11 @@ RETURNS TABLE (
     bucket timestamptz, provider varchar, model varchar, simulated boolean,
     figure text, stored bigint, exact bigint
 )
-LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+-- Nobody knows how many rows a CTE will have; guessed at one, it was joined row by row for ten minutes.
+SET enable_nestloop = off
+AS $$
 #variable_conflict use_column
 DECLARE
     first timestamptz := packshot_quarter_hour(starts);

@@ -1,0 +1,1 @@
+"""The pages that people see, their live stream and the rules before them."""

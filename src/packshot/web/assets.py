@@ -14,12 +14,14 @@ from importlib.resources.abc import Traversable
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
+from django.views.decorators.http import require_safe
 
 MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
     ".txt": "text/plain; charset=utf-8",
+    ".webp": "image/webp",
     ".woff2": "font/woff2",
 }
 FOR_EVER = "public, max-age=31536000, immutable"
@@ -71,8 +73,9 @@ def static(path: str) -> str:
     return reverse("static", args=[assets().version, path])
 
 
+@require_safe
 def serve(request: HttpRequest, version: str, path: str) -> HttpResponse:
-    """One file. A page from before an upgrade asks for an old version and gets the file of today, uncached."""
+    """One file. A page from before an upgrade asks for an old version and gets today's file, uncached."""
     asset = assets().by_path.get(path)
     if asset is None:
         raise Http404

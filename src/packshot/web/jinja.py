@@ -1,3 +1,125 @@
-from jinja2 import Environment
-def environment(**o): return Environment(**o)
-def page_context(r): return {}
+"""The template engine: autoescape everywhere, a name that does not exist is an error, and the few functions
+that templates call. This is the only module that makes markup out of text."""
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import translation
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from packshot.flows.desk import quoting, uses_simulator
+from packshot.web import words
+from packshot.web.assets import static
+from packshot.web.figures import key_figures
+from packshot.web.security import actor_of
+
+THEMES = ("light", "dark")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A page that the navigation leads to."""
+
+    name: str
+    label: str
+    icon: str
+    right: str
+
+
+PLACES = (Place("overview", "Overview", "layout-grid", "read"),)
+
+
+def environment(**options: Any) -> Environment:
+    """What Django's Jinja2 backend builds templates with."""
+    options |= {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
+    environment = Environment(**options)  # noqa: S701 - the backend passes autoescape=True
+    environment.globals |= {
+        "url": lambda name, *args: reverse(name, args=args),
+        "static": static,
+        "icon": icon,
+        "mark": mark,
+        "provider_name": provider_name,
+        "statuses": words.STATUSES,
+        "waits": words.WAITS,
+        "errors": words.ERRORS,
+        "provider_states": words.PROVIDER_STATES,
+    }
+    environment.filters |= {
+        "money": words.money,
+        "price": words.price,
+        "count": words.count,
+        "percent": words.percent,
+        "duration": words.duration,
+        "model_name": model_name,
+        "moment": words.moment,
+    }
+    return environment
+
+
+def page_context(request: HttpRequest) -> dict[str, object]:
+    """What every page knows: who looks at it, where they can go, and whether the money is play money."""
+    actor = actor_of(request)
+    return {
+        "actor": actor,
+        "theme": theme_of(request),
+        "language": translation.get_language(),
+        "places": [place for place in PLACES if actor.may(place.right)],
+        "simulated_site": uses_simulator(),
+        "messages": messages.get_messages(request),
+        # Called by the pages that show them, however often, and read once for each page.
+        "figures": cache(key_figures),
+    }
+
+
+def theme_of(request: HttpRequest) -> str | None:
+    """The theme chosen in this browser, or None to follow the system's."""
+    theme = request.COOKIES.get("theme")
+    return theme if theme in THEMES else None
+
+
+def icon(name: str, extra: str = "") -> Markup:
+    """A Lucide icon, inline so that it takes the colour of its text. It is decoration: words say it too."""
+    return Markup('<svg class="icon {}" viewBox="0 0 24 24" aria-hidden="true">{}</svg>').format(
+        extra, _strokes(name)
+    )
+
+
+def mark(provider: str, name: str | None = None) -> Markup:
+    """A provider's shape in its colour; `name` says it to screen readers where no text beside it does."""
+    shape = Markup(words.MARKS.get(provider, words.MARKS["sandbox"]))  # noqa: S704 - our own constants
+    role = Markup('role="img" aria-label="{}"').format(name) if name else Markup('aria-hidden="true"')
+    known = provider if provider in words.MARKS else "sandbox"
+    return Markup('<svg class="mark mark-{}" viewBox="0 0 10 10" {}>{}</svg>').format(known, role, shape)
+
+
+def provider_name(provider: str) -> str:
+    """`OpenAI` for `openai`; a provider that is not installed any more keeps its plain name."""
+    adapter = quoting().get(provider)
+    return adapter.label if adapter else provider
+
+
+def model_name(model: str, provider: str) -> str:
+    """What people call a model, from its card; one that is gone keeps the name it has on the wire."""
+    return _model_names().get((provider, model), model)
+
+
+@cache
+def _model_names() -> dict[tuple[str, str], str]:
+    return {(name, card.id): card.label for name, provider in quoting().items() for card in provider.models()}
+
+
+@cache
+def _strokes(name: str) -> Markup:
+    """What stands between `<svg>` and `</svg>` in the vendored file."""
+    drawing = files(__package__).joinpath("icons", f"{name}.svg").read_text("utf-8")
+    inner = re.search(r"<svg[^>]*>(.*)</svg>", drawing, re.DOTALL)
+    if inner is None:
+        raise LookupError(f"web/icons/{name}.svg holds no drawing")
+    return Markup(re.sub(r">\s+<", "><", inner[1].strip()))  # noqa: S704 - a file of ours, not input

@@ -1,4 +1,4 @@
-"""The pay process: admits, calls, closes. It never decodes an image, so no decoder can take a paid call down."""
+"""The pay process: admits, calls, closes. It decodes no image, so no decoder can take a paid call down."""
 
 import asyncio
 import contextlib
@@ -116,7 +116,7 @@ class PayWorker:
             bare = Completion(
                 completion.attempt_id,
                 error=Unsure(
-                    f"its result could not be written ({type(problem).__name__}); stored bytes: {blobs or 'none'}",
+                    f"it could not be written ({type(problem).__name__}); bytes kept: {blobs or 'none'}",
                     kind="bug",
                 ),
             )
@@ -169,7 +169,7 @@ class PayWorker:
                     most=most,
                     look_again_s=self._timers.look_again_s,
                 )
-            except Exception:  # noqa: BLE001 - one provider's trouble must not stop the others
+            except Exception:
                 # Also a COMMIT whose outcome got lost: the sweep gives back what nobody here runs.
                 log.warning("admission for %s failed, trying again", provider.name, exc_info=True)
                 return
@@ -200,7 +200,7 @@ class PayWorker:
         while True:
             try:
                 await keeper()
-            except Exception:  # noqa: BLE001 - the database may be away; the keeper comes again
+            except Exception:
                 log.warning("%s failed, trying again", getattr(keeper, "__name__", "keeper"), exc_info=True)
             await asyncio.sleep(every_s)
 
@@ -230,7 +230,10 @@ class PayWorker:
                 self._ticketed.add(claim.attempt_id)
                 self._start(claim, resume(claim, provider, self._around))
         await self._database.once(
-            upkeep.give_back_unstarted, self._me.id, running=set(self._tasks), older_than_s=self._timers.sweep_s * 2
+            upkeep.give_back_unstarted,
+            self._me.id,
+            running=set(self._tasks),
+            older_than_s=self._timers.sweep_s * 2,
         )
         if self._store_trouble is not None:
             await self._try_store()
@@ -258,8 +261,11 @@ class PayWorker:
 
     async def _drain(self) -> None:
         """Let calls on their way end; leave tickets to a successor, who collects them without paying."""
-        log.info("draining: %s calls on their way, %s tickets left to a successor",
-                 len(self._tasks) - len(self._ticketed), len(self._ticketed))
+        log.info(
+            "draining: %s calls on their way, %s tickets left to a successor",
+            len(self._tasks) - len(self._ticketed),
+            len(self._ticketed),
+        )
         with contextlib.suppress(Exception):
             await self._database.once(generations.say_draining, self._me.id)
         stop = asyncio.create_task(self._stop_now.wait())

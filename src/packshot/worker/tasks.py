@@ -1,7 +1,47 @@
 """The handlers of background work, by name. Each calls one flow."""
 
-from procrastinate import App
+from uuid import UUID
+
+from procrastinate import App, RetryStrategy
+
+# A decoder that died, a store that was away: tried again for about half an hour, then the nightly care
+# finds the image and starts anew.
+_RETRY = RetryStrategy(max_attempts=8, exponential_wait=3)
 
 
 def register(app: App) -> None:
-    """Give Procrastinate the handlers."""
+    """Give Procrastinate the handlers. Flows are imported when work comes, not at start of every process."""
+
+    @app.task(name="look", queue="chores", retry=_RETRY)
+    def look(image_id: str) -> None:
+        from packshot.flows.look import look_at
+
+        look_at(UUID(image_id))
+
+    @app.task(name="rendition", queue="chores", retry=_RETRY)
+    def rendition(image_id: str, spec: str) -> None:
+        from packshot.flows.look import make_rendition
+
+        make_rendition(UUID(image_id), spec)
+
+    @app.periodic(cron="* * * * *", periodic_id="retry_stalled")
+    @app.task(name="retry_stalled", queue="chores", queueing_lock="retry_stalled")
+    async def retry_stalled(timestamp: int) -> None:
+        # Procrastinate finds the jobs of a process that was killed, and leaves what to do with them to us.
+        # Each handler here may be repeated.
+        for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=30):
+            await app.job_manager.retry_job(job)
+
+    @app.periodic(cron="*/5 * * * *", periodic_id="look_again")
+    @app.task(name="look_again", queue="chores", queueing_lock="look_again")
+    def look_again(timestamp: int) -> None:
+        from packshot.flows.upkeep import look_again as again
+
+        again()
+
+    @app.periodic(cron="17 3 * * *", periodic_id="prune")
+    @app.task(name="prune", queue="chores", queueing_lock="prune")
+    def prune(timestamp: int) -> None:
+        from packshot.flows.upkeep import prune as cut
+
+        cut()

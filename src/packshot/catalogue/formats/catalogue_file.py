@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +18,7 @@ from packshot.catalogue.formats.generic import (
     read_table,
 )
 from packshot.catalogue.formats.mapping import FieldMapping, load_mapping, shipped_mappings
-from packshot.catalogue.formats.product import Draft, ParsedProduct, RowProblem
+from packshot.catalogue.formats.product import Draft, ParsedProduct, RowProblem, sku_of
 from packshot.catalogue.formats.reading import (
     JsonValue,
     Limits,
@@ -33,7 +34,7 @@ from packshot.catalogue.formats.reading import (
 Format = Literal["shopify", "woocommerce", "csv", "json", "jsonl"]
 
 _PLAIN = "plain"  # the shipped mapping that knows the usual column names
-_DOCUMENT = re.compile(r"\s*(?:\{|\[\s*[\{\]])")
+_DOCUMENT = re.compile(r"\s*(?:\{|\[\s*[\{\[\]])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class CatalogueFile:
             if isinstance(draft, RowProblem):
                 yield draft
                 continue
-            sku = draft.sku = draft.sku.strip()
+            sku = draft.sku = sku_of(draft.sku)
             first_row = first_rows.setdefault(sku, draft.row) if sku else draft.row
             if first_row != draft.row:
                 word = draft.called.get("sku", "sku")
@@ -81,11 +82,10 @@ def open_catalogue(
     path = Path(path)
     limits = limits or Limits()
     source = examine(path, limits)
-    if format is None:
-        format = _recognised_text(source)  # noqa: A001
-    if format in ("json", "jsonl"):
-        return _open_json(source, limits, mapping, lines=format == "jsonl")
-    return _open_table(source, limits, mapping, None if format == "csv" and mapping is None else format)
+    text = format or _recognised_text(source)
+    if text in ("json", "jsonl"):
+        return _open_json(source, limits, mapping, lines=text == "jsonl")
+    return _open_table(source, limits, mapping, format)
 
 
 def _recognised_text(source: Source) -> Format:
@@ -110,22 +110,24 @@ def _open_table(
 ) -> CatalogueFile:
     table = Table(source, limits)
     positions = table.positions()
-    if mapping is None and (format == "shopify" or (format is None and shopify.is_shopify(positions))):
-        found: Format = "shopify"
+    found = "csv" if mapping else format or _recognised_shop(positions)
+    if found == "shopify":
         label, drafts = shopify.label(positions), shopify.read_shopify(table)
-    elif mapping is None and (
-        format == "woocommerce" or (format is None and woocommerce.is_woocommerce(positions))
-    ):
-        found = "woocommerce"
+    elif found == "woocommerce":
         label, drafts = "WooCommerce product CSV", woocommerce.read_woocommerce(table)
     else:
-        found = "csv"
         chosen = mapping or load_mapping(_PLAIN)
         label, drafts = f"Table, {chosen.label}", read_table(table, chosen)
         table.notes.append(describe_places(table, chosen))
     if not table.has_rows():
         raise Unreadable(f"{source.path.name} has a header and no products. Export the catalogue again.")
     return CatalogueFile(source.path, found, label, source.encoding, (*source.notes, *table.notes), drafts)
+
+
+def _recognised_shop(positions: dict[str, list[int]]) -> Format:
+    if shopify.is_shopify(positions):
+        return "shopify"
+    return "woocommerce" if woocommerce.is_woocommerce(positions) else "csv"
 
 
 def _open_json(source: Source, limits: Limits, mapping: FieldMapping | None, *, lines: bool) -> CatalogueFile:
@@ -135,7 +137,7 @@ def _open_json(source: Source, limits: Limits, mapping: FieldMapping | None, *, 
         chosen = mapping or load_mapping(_PLAIN)
         if any(join.records for join in chosen.joins):
             raise Unreadable("JSON lines have no other lists: a join of this mapping names `records`.")
-        records: Records = lambda: _line_records(source, limits)  # noqa: E731
+        records: Records = partial(_line_records, source, limits)
     else:
         document = read_document(source, limits)
         listed = list_of_records(document, mapping.records if mapping else "")
@@ -144,7 +146,7 @@ def _open_json(source: Source, limits: Limits, mapping: FieldMapping | None, *, 
         if not listed:
             raise Unreadable(f"{source.path.name} holds an empty list. Export the catalogue again.")
         chosen = mapping or _fitting_mapping(listed, notes)
-        records = lambda: _document_records(listed)  # noqa: E731
+        records = partial(_document_records, listed)
     label = f"JSON{' lines' if lines else ''}, {chosen.label}"
     return CatalogueFile(
         source.path,
@@ -152,7 +154,7 @@ def _open_json(source: Source, limits: Limits, mapping: FieldMapping | None, *, 
         label,
         source.encoding,
         tuple(notes),
-        lambda: read_records(records, chosen, document),
+        partial(read_records, records, chosen, document),
     )
 
 

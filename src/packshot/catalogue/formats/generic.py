@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import lru_cache, partial
 
 from packshot.catalogue.formats.mapping import REQUIRED, AttributeList, FieldMapping, Join, Place, Where
 from packshot.catalogue.formats.product import Draft, RowProblem
@@ -49,7 +50,7 @@ def read_table(table: Table, mapping: FieldMapping) -> Callable[[], Iterator[Dra
             yield row, record
 
     plan = _plan(mapping)
-    return lambda: _drafts(records, plan, {})
+    return partial(_drafts, records, plan, {})
 
 
 def _bound(mapping: FieldMapping, table: Table, positions: Mapping[str, list[int]]) -> FieldMapping:
@@ -102,7 +103,7 @@ def _bound(mapping: FieldMapping, table: Table, positions: Mapping[str, list[int
     if problems:
         raise Unreadable(
             f"The columns do not fit: {'; '.join(problems)}. "
-            f"The file has these columns: {', '.join(filter(None, table.columns))}. "
+            f"The file has these columns: {table.named()}. "
             "Rename them, or say which is which in a mapping file (docs/import.md).",
             row=table.header_row,
             problems=tuple(problems),
@@ -321,6 +322,7 @@ def _plan(mapping: FieldMapping) -> _Plan:
 
 def _drafts(records: Records, plan: _Plan, index: _Index) -> Iterator[Draft | RowProblem]:
     mapping = plan.mapping
+    fits = False
     for item in records():
         if isinstance(item, RowProblem):
             yield item
@@ -328,6 +330,7 @@ def _drafts(records: Records, plan: _Plan, index: _Index) -> Iterator[Draft | Ro
         row, record = item
         if mapping.where and not matches(record, mapping.where):
             continue
+        fits = True
         if mapping.joins:
             try:
                 record = _joined(record, mapping.joins, index)
@@ -336,6 +339,9 @@ def _drafts(records: Records, plan: _Plan, index: _Index) -> Iterator[Draft | Ro
                 yield RowProblem(row, "", reason, "Check `key` and `equals` in the mapping's joins.", True)
                 continue
         yield _draft(row, record, plan)
+    if mapping.where and not fits:
+        wanted = ", ".join(path for path, _ in mapping.where)
+        raise Unreadable(f"No record fits the mapping's `where` ({wanted}), so there is nothing to import.")
 
 
 def _draft(row: int, record: Record, plan: _Plan) -> Draft:
@@ -363,10 +369,9 @@ def _draft(row: int, record: Record, plan: _Plan) -> Draft:
     for attributes in mapping.attribute_lists:
         _describe_each(draft, record, attributes)
     for path in mapping.attribute_objects:
-        for found in find(record, path):
-            if isinstance(found, dict):
-                for name, value in found.items():
-                    draft.describe(name, [text_of(one) for one in _opened(value)])
+        described = _at(record, path)
+        for name, value in described.items() if isinstance(described, dict) else ():
+            draft.describe(name, [text_of(one) for one in _opened(value)])
     if mapping.rest:
         for name, value in record.items():
             if value and name not in plan.used:
@@ -399,7 +404,14 @@ def _all_texts(record: Record, place: Place) -> list[str]:
     return [word for path in place.paths for word in _words_at(record, path, place.split)]
 
 
+@lru_cache(maxsize=4_096)
+def _first_key(path: str) -> str:
+    return path.partition(".")[0]
+
+
 def _words_at(record: Record, path: str, split: str | None) -> list[str]:
+    if _first_key(path) not in record and path not in record:
+        return []
     words = [text for value in find(record, path) if (text := text_of(value).strip())]
     if split:
         words = [part.strip() for word in words for part in word.split(split) if part.strip()]

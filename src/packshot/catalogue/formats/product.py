@@ -6,9 +6,9 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Decimal
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
-from packshot.catalogue.formats.text import one_line, plain_text
+from packshot.catalogue.formats.text import cleaned, one_line, plain_text
 
 SKU_CHARS = 200
 NAME_CHARS = 500
@@ -28,6 +28,8 @@ _CENT = Decimal("0.01")
 _CURRENCY_SIGNS = {"€": "EUR", "£": "GBP", "US$": "USD", "CA$": "CAD", "A$": "AUD", "zł": "PLN", "Kč": "CZK"}
 _PRICE = re.compile(r"(?P<before>[^\d.,+-]*)(?P<number>[+-]?[0-9.,][0-9.,' \u00a0\u202f’]*)(?P<after>[^\d]*)")
 _BY_THOUSANDS = re.compile(r"[0-9]{1,3}(?:[.,][0-9]{3})+")
+_ADDRESS = re.compile(r"https?://([^/?#\\\s]*)", re.IGNORECASE)
+_HOST = re.compile(r"(?:[^:\[\]%]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _SCIENTIFIC = re.compile(r"[0-9](?:[.,][0-9]+)?E\+[0-9]+")
 
 
@@ -64,7 +66,7 @@ class Draft:
 
     row: int
     called: Mapping[str, str]  # field -> the file's own word for it, for messages
-    sku: str = ""
+    sku: str = ""  # as `sku_of` gives it by the time the draft is finished
     name: str = ""
     description: str = ""
     category: Sequence[str] = ()
@@ -99,12 +101,12 @@ class Draft:
         if problems:
             yield from problems
             return
-        if _SCIENTIFIC.fullmatch(self.sku.strip()):
-            reason = f"{self.sku.strip()} looks like a long number that a spreadsheet has rounded"
+        if _SCIENTIFIC.fullmatch(self.sku):
+            reason = f"{self.sku} looks like a long number that a spreadsheet has rounded"
             problems.append(self._problem("sku", reason, "Format the column as text and export again."))
         product = ParsedProduct(
             row=self.row,
-            sku=self.sku.strip(),
+            sku=self.sku,
             name=one_line(self.name),
             description=self._description(problems),
             category_path=self._category_path(problems),
@@ -213,6 +215,11 @@ class Draft:
         return tuple(urls[:IMAGES])
 
 
+def sku_of(text: str) -> str:
+    """`text` as a SKU: no entity decoded and no case changed, only what cannot be seen is taken away."""
+    return re.sub(r"[^\S\n]+", " ", cleaned(text)).strip()
+
+
 def parse_price(text: str) -> tuple[Decimal, str | None]:
     """An amount with two decimals, and the currency when it stands beside it. ValueError says what is wrong.
 
@@ -223,8 +230,8 @@ def parse_price(text: str) -> tuple[Decimal, str | None]:
     match = _PRICE.fullmatch(words)
     if not match:
         raise ValueError(f"{_short(words)} is not a price")
-    currency = _currency(match["before"].strip()) or _currency(match["after"].strip())
-    if currency is None and (match["before"].strip() or match["after"].strip()):
+    signs = [_currency(sign) for side in ("before", "after") if (sign := match[side].strip())]
+    if None in signs:
         raise ValueError(f"{_short(words)} is not a price")
     number = re.sub("[' \u00a0\u202f’]", "", match["number"])
     if number.startswith("-"):
@@ -234,7 +241,7 @@ def parse_price(text: str) -> tuple[Decimal, str | None]:
         raise ValueError(f"{_short(words)} is not a price")
     if amount > LARGEST_PRICE:
         raise ValueError(f"{_short(words)} is too large for a price")
-    return amount.quantize(_CENT, ROUND_HALF_EVEN), currency or None
+    return amount.quantize(_CENT, ROUND_HALF_EVEN), next(filter(None, signs), None)
 
 
 def _currency(sign: str) -> str | None:
@@ -275,17 +282,13 @@ def image_url(listed: str, *, base: str | None = None) -> str:
         url = urljoin(base, url)
     if len(url) > URL_CHARS:
         raise ValueError(f"it is longer than {URL_CHARS:,} characters")
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        raise ValueError("it is not a web address") from None
-    if parts.scheme not in ("http", "https"):
+    address = _ADDRESS.match(url)
+    if not address:
         raise ValueError("it does not start with http:// or https://")
-    if not host:
-        raise ValueError("it names no host")
-    if parts.username is not None or parts.password is not None:
+    if "@" in address[1]:
         raise ValueError("it holds a name or password")
+    if not _HOST.fullmatch(address[1]):
+        raise ValueError("it names no host")
     if not url.isprintable():
         raise ValueError("it holds characters that no address can hold")
     return "%20".join(url.split())

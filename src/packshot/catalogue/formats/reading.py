@@ -27,10 +27,12 @@ DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How large a catalogue file may be. A JSON document has its own limit because it is read whole."""
+    """How large a catalogue file may be. A JSON document has limits of its own because it is read whole."""
 
     file_bytes: int = 512 * _MB
     json_bytes: int = 256 * _MB
+    # Three bytes such as `[],` take 64 in memory, so the size on disk alone does not bound what is needed.
+    json_values: int = 10_000_000
     rows: int = 500_000
     columns: int = 1_000
     cell_chars: int = 1_000_000
@@ -176,8 +178,8 @@ _CONTROL = bytes(code for code in range(32) if code not in b"\t\n\r\x0b\x0c\x1b"
 
 def _looks_binary(head: bytes) -> bool:
     control = len(head) - len(head.translate(None, _CONTROL))
-    # A stray NUL in a damaged export is mended and reported; one byte in thirty is no text.
-    return control > max(4, len(head) / 30)
+    # A few stray bytes in a damaged export are mended and reported; one byte in thirty is no text.
+    return control > 32 + len(head) / 30
 
 
 def _settled_encoding(
@@ -294,6 +296,11 @@ class Table:
                 found.setdefault(header_key(name), []).append(position)
         return found
 
+    def named(self) -> str:
+        """The columns' names for a message, which an odd file must not make endless."""
+        names = [name if len(name) <= 60 else name[:57] + "..." for name in self.columns if name]
+        return ", ".join(names[:100]) + (f" and {len(names) - 100} more" if len(names) > 100 else "")
+
     def rows(self) -> Iterator[tuple[int, list[str]] | RowProblem]:
         """Each row below the header that is not blank, with as many cells as there are columns.
 
@@ -393,7 +400,13 @@ def read_document(source: Source, limits: Limits) -> JsonValue:
         )
     try:
         with source.open() as stream:
-            return parse_json(stream.read())
+            text = stream.read()
+        if (values := sum(map(text.count, "[{,"))) > limits.json_values:
+            raise Unreadable(
+                f"{source.path.name} holds some {values:,} values; a JSON document, which is read whole, "
+                f"may hold {limits.json_values:,}. Export it as JSON lines or CSV."
+            )
+        return parse_json(text)
     except ValueError as error:
         raise Unreadable(f"{source.path.name} is not valid JSON: {error}. Export it again.") from None
 

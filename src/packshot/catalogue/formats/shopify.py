@@ -7,9 +7,10 @@ product's SKU here: a product has one, it never changes by itself, and Shopify's
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 from packshot.catalogue.formats.product import Draft, RowProblem
-from packshot.catalogue.formats.reading import Table, Unreadable, header_key
+from packshot.catalogue.formats.reading import Table, Unreadable
 
 _COLUMNS = {
     "handle": ("url handle", "handle"),
@@ -59,7 +60,7 @@ def label(positions: Mapping[str, Sequence[int]]) -> str:
 def read_shopify(table: Table) -> Callable[[], Iterator[Draft | RowProblem]]:
     """The products of the file, as often as asked for. Raises Unreadable with all that its header lacks."""
     layout = _Layout(table)
-    return lambda: _drafts(table, layout)
+    return partial(_drafts, table, layout)
 
 
 class _Layout:
@@ -71,7 +72,7 @@ class _Layout:
         self._at: dict[str, int] = {}
         self.called: dict[str, str] = {"sku": "Handle", "name": "Title", "images": "Image Src"}
         for what, names in _COLUMNS.items():
-            present = [name for name in names if name in (header_key(own) for own in table.columns)]
+            present = [name for name in names if name in positions]
             if not present:
                 continue
             places = positions[present[0]]
@@ -84,7 +85,7 @@ class _Layout:
         if problems:
             raise Unreadable(
                 f"This is not a whole Shopify product CSV: {'; '.join(problems)}. "
-                f"It has these columns: {', '.join(filter(None, table.columns))}. Export it again.",
+                f"It has these columns: {table.named()}. Export it again.",
                 row=table.header_row,
                 problems=tuple(problems),
             )

@@ -13,8 +13,8 @@ _HALF_CHARACTERS = re.compile("[\ud800-\udfff]")
 # Only with its semicolon, so that "R&D" and "?a=1&copy=2" stay what they are.
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 
-# A ">" inside quotes does not end a tag, unless the quotes are unbalanced. Possessive, and never across a "<",
-# so that the time stays linear on markup made to be slow, on which Python's own HTML parser is quadratic.
+# A ">" inside quotes does not end a tag, unless the quotes are unbalanced. Possessive and never across a "<",
+# so that markup made to be slow takes linear time; Python's own HTML parser takes quadratic.
 _TAG = re.compile(
     r"""</?([A-Za-z][A-Za-z0-9:-]*+)(?:(?:[^"'<>]|"[^"]*+"|'[^']*+')*+>|[^<>]*+>)|<[!?/][^<>]*+>"""
 )
@@ -28,7 +28,7 @@ _LAYOUT = {
     "li": "\n- ", "td": " ", "th": " ",
 }
 # fmt: on
-_BREAK = re.compile(rf"</?(?:{'|'.join(name for name, layout in _LAYOUT.items() if layout != ' ')})\b", re.I)
+_BREAK = re.compile(rf"</?(?:{'|'.join(name for name in _LAYOUT if _LAYOUT[name] != ' ')})\b", re.IGNORECASE)
 _SPACES = re.compile(r"\s+")
 
 

@@ -4,6 +4,7 @@ so the file is read twice: once for the variations, once for the products in ord
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from packshot.catalogue.formats.product import Draft, RowProblem
 from packshot.catalogue.formats.reading import Table, Unreadable
@@ -26,7 +27,7 @@ def is_woocommerce(positions: Mapping[str, Sequence[int]]) -> bool:
 def read_woocommerce(table: Table) -> Callable[[], Iterator[Draft | RowProblem]]:
     """The products of the file, as often as asked for. Raises Unreadable with all that its header lacks."""
     layout = _Layout(table)
-    return lambda: _drafts(table, layout)
+    return partial(_drafts, table, layout)
 
 
 class _Layout:
@@ -46,7 +47,7 @@ class _Layout:
         if problems:
             raise Unreadable(
                 f"This is not a whole WooCommerce product CSV: {'; '.join(problems)}. "
-                f"It has these columns: {', '.join(filter(None, table.columns))}. Export it again.",
+                f"It has these columns: {table.named()}. Export it again.",
                 row=table.header_row,
                 problems=tuple(problems),
             )

@@ -1,21 +1,17 @@
-"""Packshots drawn by rule, for the sandbox and the simulator: name, kind and colours on a lit set.
-
-No model makes them, no byte leaves the machine, and the same packshot is the same picture everywhere.
-"""
+"""The photograph: a product gets its look, stands on a set, is lit, developed and encoded."""
 
 import functools
 import hashlib
+import math
 import random
 
 import pyvips
 
 from packshot.imaging.header import MediaType
-from packshot.imaging.studio_brief import Packshot, describe
-from packshot.imaging.studio_canvas import Canvas, Face, contrast, darker, lighter, lightness, load_fonts
-from packshot.imaging.studio_objects import OBJECTS, Drawing, Look, card
-from packshot.imaging.studio_sets import STYLES, Light, Set, Stage
-
-__all__ = ["Packshot", "describe", "render"]
+from packshot.imaging.studio.brief import NAME_LENGTH, Packshot, plain
+from packshot.imaging.studio.canvas import Canvas, Face, contrast, darker, lighter, lightness, load_fonts
+from packshot.imaging.studio.objects import OBJECTS, Drawing, Look, card
+from packshot.imaging.studio.sets import STYLES, Light, Set, Stage
 
 _UNITS = 1000.0  # the shorter side of every sheet
 _CARD_SIZE = 0.84
@@ -57,15 +53,18 @@ _MATERIALS: dict[str, tuple[str, ...]] = {
 def render(packshot: Packshot, *, media_type: MediaType = "image/png") -> bytes:
     """The picture of `packshot`, encoded as `media_type`; the same bytes for the same packshot."""
     load_fonts()
-    drawn = pyvips.Image.svgload_buffer(_compose(packshot))
-    return _encode(_develop(drawn), media_type)
+    document, light = _compose(packshot)
+    drawn = pyvips.Image.svgload_buffer(document)
+    return _encode(_develop(drawn, grain=light.grain), media_type)
 
 
-def _compose(packshot: Packshot) -> bytes:
+def _compose(packshot: Packshot) -> tuple[bytes, Light]:
+    """The sheet as SVG, and the light it was built for."""
     width, height = packshot.width_px, packshot.height_px
     scale = min(width, height) / _UNITS
     canvas = Canvas(width / scale, height / scale, scale)
-    chance = random.Random(f"{packshot.style}/{packshot.seed}/{packshot.name}")  # noqa: S311 - drawing, not secrets
+    salt = f"{packshot.style}/{packshot.seed}/{packshot.name}"
+    chance = random.Random(salt)  # noqa: S311 - drawing, not secrets
     look = _look(packshot)
     drawing = OBJECTS.get(packshot.kind, OBJECTS["generic"])(canvas, look)
     # Sets differ in how much room they leave, and need the object's width to be built: measure first.
@@ -84,8 +83,8 @@ def _compose(packshot: Packshot) -> bytes:
         body += _stand(
             canvas, tag, built.light, x=min(beside, inside), y=built.ground_y + 62, size=_CARD_SIZE
         )
-    body += built.in_front + _veil(canvas, built.light)
-    return canvas.document(body, width_px=width, height_px=height)
+    body += _veil(canvas, built.light)
+    return canvas.document(body, width_px=width, height_px=height), built.light
 
 
 def _look(packshot: Packshot) -> Look:
@@ -104,7 +103,7 @@ def _look(packshot: Packshot) -> Look:
     if contrast(paper, main) < 0.12:
         paper = "#ffffff" if lightness(main) < 0.85 else "#e9e1d2"
     face: Face = "DM Serif Display" if identity // 512 % 2 else "Geist"
-    name = packshot.name or packshot.kind.capitalize()
+    name = plain(packshot.name)[: NAME_LENGTH + 1] or "Sample"
     return Look(name, main, second, paper, face, identity // 4096 % 4, identity)
 
 
@@ -112,7 +111,7 @@ def _size(drawing: Drawing, canvas: Canvas, chance: random.Random) -> float:
     """How large the object stands: it fills the frame as a shop wants it, without touching an edge."""
     room_up, room_across = 0.62 * min(canvas.height, canvas.width * 1.2), 0.58 * canvas.width
     # A compact thing that reached both limits would look like a close-up beside a slim one.
-    bulk = (0.25 * _UNITS * _UNITS / (drawing.width * drawing.height)) ** 0.5
+    bulk = 0.5 * _UNITS / math.sqrt(drawing.width * drawing.height)
     return min(room_up / drawing.height, room_across / drawing.width, bulk) * chance.uniform(0.95, 1.05)
 
 
@@ -121,7 +120,8 @@ def _build(style: str, canvas: Canvas, look: Look, reach: float, chance: random.
     builder = chance.choice(builders)
     # An object on paper of its own colour disappears: take the next paper that sets it off.
     wall, floor = max(
-        chance.sample(papers, k=min(3, len(papers))), key=lambda paper: min(contrast(paper[0], look.main), 0.3)
+        chance.sample(papers, k=min(3, len(papers))),
+        key=lambda paper: min(contrast(paper[0], look.main), 0.3),
     )
     return builder(Stage(canvas, wall, floor, chance, reach))
 
@@ -131,23 +131,35 @@ def _stand(canvas: Canvas, drawing: Drawing, light: Light, *, x: float, y: float
     half, depth = drawing.width * size / 2, max(drawing.depth * size, 6)
     place = f"translate({x:.1f} {y:.1f}) scale({size:.4f})"
     outline = f'<g transform="{place}">{drawing.outline}</g>'
+    canvas.settle(x=x, y=y, size=size)
     body = ""
     if light.mirror:
-        fading = canvas.down((0, "#ffffff"), (1, "#000000"))
-        fade = canvas.fade(f'<rect x="0" y="{y}" width="{canvas.width}" height="{drawing.height * size * 0.34}" fill="{fading}"/>')
-        flipped = f"translate({x:.1f} {y + depth * 0.5:.1f}) scale({size:.4f} {-size:.4f})"
-        body += f'<g {fade} opacity="{light.mirror * (0.6 + drawing.sheen):.2f}"><g transform="{flipped}">{drawing.markup}</g></g>'
-    lean = f"translate({x:.1f} {y:.1f}) matrix({size:.4f} 0 {-light.lean * size:.4f} {light.back * size:.4f} 0 0)"
+        shown = drawing.height * size * 0.36
+        body += canvas.mirrored(
+            f'<g transform="{place}">{drawing.markup}</g>',
+            box=(x - half * 1.3, y + depth * 0.4 - shown, half * 2.6, shown),
+            at=y + depth * 0.4,
+            strength=light.mirror * (0.6 + drawing.sheen),
+        )
+    slant = f"matrix({size:.4f} 0 {-light.lean * size:.4f} {light.back * size:.4f} 0 0)"
+    lean = f"translate({x:.1f} {y:.1f}) {slant}"
     high = drawing.height * size
     shift = light.lean * high
     body += canvas.soft(
         f'<g transform="{lean}">{drawing.outline}</g>',
-        box=(x - half + min(shift, 0), y - max(light.back, 0) * high, 2 * half + abs(shift), abs(light.back) * high + depth * 2),
+        box=(
+            x - half + min(shift, 0),
+            y - max(light.back, 0) * high,
+            2 * half + abs(shift),
+            abs(light.back) * high + depth * 2,
+        ),
         blur=light.soft,
         colour="#140d08",
         opacity=light.strength,
     )
-    ground = f'<ellipse cx="{x + 5:.1f}" cy="{y + depth * 0.35:.1f}" rx="{half:.1f}" ry="{depth * 0.9 + 3:.1f}"/>'
+    ground = (
+        f'<ellipse cx="{x + 5:.1f}" cy="{y + depth * 0.35:.1f}" rx="{half:.1f}" ry="{depth * 0.9 + 3:.1f}"/>'
+    )
     if drawing.foot:
         ground = f'<g transform="translate({x + 5:.1f} {y + 4:.1f}) scale({size:.4f})">{drawing.foot}</g>'
     body += canvas.soft(
@@ -160,10 +172,19 @@ def _stand(canvas: Canvas, drawing: Drawing, light: Light, *, x: float, y: float
     body += f'<g transform="{place}">{drawing.markup}</g>'
     if light.grade:
         sink = canvas.linear((0.35, "#0a0604", 0), (1, "#0a0604", light.grade))
-        body += f"<g {canvas.clip(outline)}>" + f'<rect x="{x - half * 1.2:.1f}" y="{y - high * 1.1:.1f}" width="{half * 2.4:.1f}" height="{high * 1.3:.1f}" fill="{sink}"/></g>'
+        area = f'x="{x - half * 1.2:.1f}" y="{y - high * 1.1:.1f}"'
+        area += f' width="{half * 2.4:.1f}" height="{high * 1.3:.1f}"'
+        body += f'<g {canvas.clip(outline)}><rect {area} fill="{sink}"/></g>'
     if light.rim:
-        edge = f'<g transform="{place}" stroke="#000" stroke-width="{7 / size:.1f}" fill="none">{drawing.outline}</g>'.replace('fill="#000"', "")
-        glow = canvas.soft(edge, box=(x - half * 1.15, y - high * 1.05, half * 2.3, high * 1.12), blur=5, colour=light.rim, opacity=0.6)
+        bare = drawing.outline.replace('fill="#000"', "")
+        edge = f'<g transform="{place}" stroke="#000" stroke-width="{7 / size:.1f}" fill="none">{bare}</g>'
+        glow = canvas.soft(
+            edge,
+            box=(x - half * 1.15, y - high * 1.05, half * 2.3, high * 1.12),
+            blur=5,
+            colour=light.rim,
+            opacity=0.6,
+        )
         body += f"<g {canvas.clip(outline)}>{glow}</g>"
     return body
 
@@ -176,13 +197,15 @@ def _veil(canvas: Canvas, light: Light) -> str:
     return f'<rect width="{canvas.width}" height="{canvas.height}" fill="{veil}"/>'
 
 
-def _develop(drawn: pyvips.Image) -> pyvips.Image:
-    """What a camera adds: a slight falling off to the corners and a little grain."""
-    tile = _grain()
-    across, down = -(-drawn.width // tile.width), -(-drawn.height // tile.height)
-    grain = tile.replicate(across, down).crop(0, 0, drawn.width, drawn.height)
+def _develop(drawn: pyvips.Image, *, grain: bool) -> pyvips.Image:
+    """What a camera adds: a slight falling off to the corners and, in the dark, a little grain."""
+    light = _corners().resize(drawn.width / 64, vscale=drawn.height / 64, kernel="linear")
     # The sheet is opaque, so its alpha can be dropped.
-    picture = drawn.extract_band(0, n=3) * _corners(drawn.width, drawn.height) + grain
+    picture = drawn.extract_band(0, n=3) * light
+    if grain:
+        tile = _grain()
+        across, down = -(-drawn.width // tile.width), -(-drawn.height // tile.height)
+        picture += tile.replicate(across, down).crop(0, 0, drawn.width, drawn.height)
     return picture.rint().cast("uchar").copy(interpretation="srgb")
 
 
@@ -192,22 +215,19 @@ def _grain() -> pyvips.Image:
     return pyvips.Image.gaussnoise(256, 256, mean=0, sigma=0.6, seed=1_839).cast("float").copy_memory()
 
 
-@functools.lru_cache(maxsize=8)
-def _corners(width: int, height: int) -> pyvips.Image:
-    """How much light reaches each pixel: 1 in the middle, 0.86 in the corners."""
-    side = 64
-    place = pyvips.Image.xyz(side, side) / (side - 1) * 2 - 1
+@functools.lru_cache(maxsize=1)
+def _corners() -> pyvips.Image:
+    """How much light reaches each part of a picture: 1 in the middle, 0.86 in the corners."""
+    place = pyvips.Image.xyz(64, 64) / 63 * 2 - 1
     away = place[0] * place[0] + place[1] * place[1]
-    light = 1 - 0.035 * away * away
-    stretched = light.resize(width / side, vscale=height / side, kernel="cubic").crop(0, 0, width, height)
-    return stretched.cast("float").copy_memory()
+    return (1 - 0.035 * away * away).cast("float").copy_memory()
 
 
 def _encode(picture: pyvips.Image, media_type: MediaType) -> bytes:
     if media_type == "image/png":
-        encoded = picture.write_to_buffer(".png", compression=1, filter="sub")
+        encoded = picture.write_to_buffer(".png", compression=1, filter="sub", keep="none")
     elif media_type == "image/jpeg":
-        encoded = picture.write_to_buffer(".jpg", Q=90)
+        encoded = picture.write_to_buffer(".jpg", Q=90, keep="none")
     else:
-        encoded = picture.write_to_buffer(".webp", Q=88, effort=1)
+        encoded = picture.write_to_buffer(".webp", Q=88, effort=1, keep="none")
     return bytes(encoded)

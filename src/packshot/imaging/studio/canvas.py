@@ -6,6 +6,8 @@ librsvg costs 20 to 60 ms at 1024 px, this costs 2.
 
 import base64
 import functools
+import itertools
+import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,8 +23,9 @@ Stop = tuple[float, str] | tuple[float, str, float]  # offset, colour, opacity
 Box = tuple[float, float, float, float]  # left, top, width, height
 
 _FONT_FILES = ("Geist-Medium.ttf", "DMSerifDisplay-Regular.ttf")
-_TILE_SIDES = (40, 60, 80, 100, 120, 140, 160)  # px
+_TILE = 160  # px
 _MEASURED_AT = 100  # px: lettering is measured once at this size and scaled
+_LONGEST_WORD = 18  # characters
 _SOFT_DETAIL = 2.6  # px of blur that the small picture keeps; less shows the bilinear stretching
 _fonts_lock = threading.Lock()
 _fonts_ready = False
@@ -55,7 +58,7 @@ def lightness(colour: str) -> float:
 def contrast(one: str, other: str) -> float:
     """How well two colours tell apart, 0 to about 1: luma first, hue as a help."""
     pairs = list(zip(_channels(one), _channels(other), strict=True))
-    distance = sum((a - b) ** 2 for a, b in pairs) ** 0.5 / 441.7
+    distance = math.hypot(*(a - b for a, b in pairs)) / 441.7
     return max(abs(lightness(one) - lightness(other)), distance)
 
 
@@ -81,7 +84,10 @@ class Lettering:
 
 def fit(text: str, *, width: float, height: float, face: Face, largest: float, lines: int = 4) -> Lettering:
     """`text` in as few and as large lines as fit into `width` by `height`."""
-    words = text.split()
+    # A word that no label could hold is broken where it must be, as Japanese is anyway.
+    words = [
+        word[at : at + _LONGEST_WORD] for word in text.split() for at in range(0, len(word), _LONGEST_WORD)
+    ]
     best = Lettering((), 0.0)
     for count in range(1, min(lines, len(words)) + 1):
         broken = _balanced(words, count, face)
@@ -110,7 +116,7 @@ def _balanced(words: Sequence[str], count: int, face: Face) -> list[str]:
         return min(choices)
 
     edges = [0, *best(0, count)[1], len(words)]
-    return [" ".join(words[a:b]) for a, b in zip(edges, edges[1:], strict=False)]
+    return [" ".join(words[a:b]) for a, b in itertools.pairwise(edges)]
 
 
 @functools.lru_cache(maxsize=2048)
@@ -147,6 +153,7 @@ class Canvas:
     height: float
     scale: float  # px per unit
     definitions: list[str] = field(default_factory=list)
+    _unsettled: list[tuple[int, Texture, float]] = field(default_factory=list)
 
     def linear(self, *stops: Stop, along: Box = (0, 0, 1, 0)) -> str:
         """A paint that runs along `along` (from x1, y1 to x2, y2, in shares of the painted shape)."""
@@ -167,24 +174,54 @@ class Canvas:
         """An attribute that confines an element to `shapes`."""
         return f'clip-path="{self._paint("clipPath", "", shapes)}"'
 
-    def fade(self, shapes: str) -> str:
-        """An attribute that shows an element where `shapes` are white."""
-        area = f'maskUnits="userSpaceOnUse" x="{-self.width}" y="{-self.height}"'
-        area += f' width="{self.width * 3}" height="{self.height * 3}"'
-        return f'mask="{self._paint("mask", area, shapes)}"'
+    def texture(self, kind: Texture, *, size: float = 240) -> str:
+        """A paint of translucent specks of `kind` to lay over a colour; `settle` must follow."""
+        self._unsettled.append((len(self.definitions), kind, size))
+        return self._paint("pattern", "", "")
 
-    def pattern(self, width: float, height: float, tile: str, *, turn: float = 0) -> str:
-        """A paint that repeats `tile`."""
-        frame = f'width="{width:g}" height="{height:g}" patternUnits="userSpaceOnUse"'
-        frame += f' patternTransform="rotate({turn:g})"' if turn else ""
-        return self._paint("pattern", frame, tile)
+    def settle(self, *, x: float, y: float, size: float) -> None:
+        """Fix the textures laid since the last call, for shapes shown at x, y and `size` times as large.
 
-    def texture(self, kind: Texture, *, size: float = 240, turn: float = 0) -> str:
-        """A paint of translucent dark and light specks of `kind`, to lay over a colour."""
-        # cairo shrinks a repeated picture at 60 ms a piece and stretches it at 7: never hand it a larger one.
-        side = max((side for side in _TILE_SIDES if side <= size * self.scale), default=_TILE_SIDES[0])
-        tile = f'<image width="{size:g}" height="{size:g}" href="{_texture_tile(kind, side)}"/>'
-        return self.pattern(size, size, tile, turn=turn)
+        cairo repeats a picture at 10 ms a sheet when its tiles fall on whole pixels, else at 50.
+        """
+        step = 1 / (self.scale * size)
+        grid = f"matrix({step:.8f} 0 0 {step:.8f} {-x / size:.6f} {-y / size:.6f})"
+        for index, kind, wanted in self._unsettled:
+            side = min(max(round(wanted / step), 24), 200)
+            self.definitions[index] = (
+                f'<pattern id="d{index}" width="{side}" height="{side}" patternUnits="userSpaceOnUse" '
+                f'patternTransform="{grid}"><image width="{side}" height="{side}" '
+                f'href="{_texture_tile(kind, side)}"/></pattern>'
+            )
+        self._unsettled.clear()
+
+    def plaster(self, kind: Texture, *, box: Box, strength: float) -> str:
+        """One stretched picture of `kind` over `box`: coarser than a texture, for walls and floors."""
+        left, top, width, height = box
+        return (
+            f'<image x="{left:.1f}" y="{top:.1f}" width="{width:.1f}" height="{height:.1f}" '
+            f'preserveAspectRatio="xMidYMid slice" href="{_plaster(kind, round(strength, 2))}"/>'
+        )
+
+    def mirrored(self, markup: str, *, box: Box, at: float, strength: float) -> str:
+        """The lower part of `markup` (what lies in `box`) upside down below `at`, softened and fading."""
+        left, top, width, height = box
+        foot = top + height
+        fade = self.down((0, "#ffffff"), (0.5, "#4d4d4d"), (1, "#000000"))
+        area = f'x="{left:.1f}" y="{foot:.1f}" width="{width:.1f}" height="{height:.1f}"'
+        mask = self._paint("mask", f'maskUnits="userSpaceOnUse" {area}', f'<rect {area} fill="{fade}"/>')
+        flipped = (
+            f'<g mask="{mask}" opacity="{strength:.3f}">'
+            f'<g transform="matrix(1 0 0 -1 0 {2 * foot:.2f})">{markup}</g></g>'
+        )
+        # A quarter of the size, stretched back: as soft as polished stone, and far cheaper than a blur.
+        across, down = (max(8, round(side * self.scale * 0.25)) for side in (width, height))
+        view = (left, foot, width, height)
+        picture = pyvips.Image.svgload_buffer(_excerpt(flipped, view, across, down, self.definitions))
+        return (
+            f'<image x="{left:.2f}" y="{at:.2f}" width="{width:.2f}" height="{height:.2f}" '
+            f'preserveAspectRatio="none" href="{_inline(picture)}"/>'
+        )
 
     def soft(self, shapes: str, *, box: Box, blur: float, colour: str, opacity: float) -> str:
         """`shapes` (drawn within `box`) as one blurred layer of `colour`; `blur` in canvas units."""
@@ -194,16 +231,10 @@ class Canvas:
         # The cheapest picture that still holds the blur, never larger than it will be shown.
         scale = min(0.5, _SOFT_DETAIL / blur)
         across, down = max(8, round(width * scale)), max(8, round(height * scale))
-        small = (
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{across}" height="{down}" '
-            f'viewBox="{left:.2f} {top:.2f} {width:.2f} {height:.2f}" preserveAspectRatio="none">'
-            f'<defs>{"".join(self.definitions)}</defs>{shapes}</svg>'
-        )
-        drawn = pyvips.Image.svgload_buffer(small.encode())
+        drawn = pyvips.Image.svgload_buffer(_excerpt(shapes, (left, top, width, height), across, down, ()))
         # The opacity is baked in: as an attribute it would cost a whole extra layer.
-        alpha = drawn[3].gaussblur(blur * scale) * opacity
-        tint = alpha.new_from_image(list(_channels(colour)))
-        picture = tint.bandjoin(alpha).cast("uchar").copy(interpretation="srgb")
+        red, green, blue = _channels(colour)
+        picture = drawn.gaussblur(blur * scale).linear([0, 0, 0, opacity], [red, green, blue, 0], uchar=True)
         return (
             f'<image x="{left:.2f}" y="{top:.2f}" width="{width:.2f}" height="{height:.2f}" '
             f'preserveAspectRatio="none" href="{_inline(picture)}"/>'
@@ -229,7 +260,6 @@ def lettering(
     y: float,
     ink: str,
     face: Face,
-    anchor: Literal["start", "middle"] = "middle",
     opacity: float = 1,
 ) -> str:
     """`letters` with the middle of their block at `y`."""
@@ -240,10 +270,19 @@ def lettering(
     weight = ' font-weight="500"' if face == "Geist" else ""
     return "".join(
         f'<text x="{x:.1f}" y="{first + leading * row:.1f}" font-family="{face}"{weight} '
-        f'font-size="{letters.size:.2f}" fill="{ink}" text-anchor="{anchor}" fill-opacity="{opacity:g}">'
+        f'font-size="{letters.size:.2f}" fill="{ink}" text-anchor="middle" fill-opacity="{opacity:g}">'
         f"{escape(line)}</text>"
         for row, line in enumerate(letters.lines)
     )
+
+
+def _excerpt(markup: str, box: Box, across: int, down: int, definitions: Sequence[str]) -> bytes:
+    """What lies in `box` as a document of its own, `across` by `down` px."""
+    view = " ".join(f"{value:.2f}" for value in box)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{across}" height="{down}" viewBox="{view}" '
+        f'preserveAspectRatio="none"><defs>{"".join(definitions)}</defs>{markup}</svg>'
+    ).encode()
 
 
 def _stop(stop: Stop) -> str:
@@ -256,20 +295,26 @@ def _inline(picture: pyvips.Image) -> str:
     return "data:image/png;base64," + base64.b64encode(encoded).decode()
 
 
-@functools.lru_cache(maxsize=40)
+@functools.lru_cache(maxsize=64)
 def _texture_tile(kind: Texture, side: int) -> str:
     """A seamless tile of `side` px; the same in every process, so that pictures stay reproducible."""
-    full = _texture(kind)
-    tile = full
-    if side < full.width:
-        # Shrunk among its neighbours, so that the seams stay closed.
-        tile = full.replicate(3, 3).resize(side / full.width, kernel="linear").crop(side, side, side, side)
+    tile = _texture(kind)
+    if side != tile.width:
+        # Resized among its neighbours, so that the seams stay closed.
+        around = tile.replicate(3, 3).resize(side / tile.width, kernel="linear")
+        tile = around.crop(side, side, side, side)
     return _inline(tile)
+
+
+@functools.lru_cache(maxsize=16)
+def _plaster(kind: Texture, strength: float) -> str:
+    patch = _texture(kind).replicate(2, 2)
+    return _inline((patch * [1, 1, 1, strength]).cast("uchar").copy(interpretation="srgb"))
 
 
 @functools.lru_cache(maxsize=8)
 def _texture(kind: Texture) -> pyvips.Image:
-    side = _TILE_SIDES[-1]
+    side = _TILE
     noise = pyvips.Image.gaussnoise(side, side, mean=0, sigma=1, seed=20_260)
     wide = noise.replicate(3, 3)
     if kind == "grain":

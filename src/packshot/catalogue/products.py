@@ -1,0 +1,65 @@
+"""Finding products, and the facts about them that a prompt may use."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from packshot.catalogue.models import Product
+from packshot.kernel.errors import BadInput
+
+
+@dataclass(frozen=True, slots=True)
+class ProductRow:
+    """A product as prompts and requests see it."""
+
+    id: UUID
+    sku: str
+    name: str
+    description: str
+    category_path: str
+    attributes: Mapping[str, Any]
+
+
+_FIELDS = ("id", "sku", "name", "description", "category__path", "attributes")
+
+
+def by_sku(skus: Sequence[str]) -> list[ProductRow]:
+    """These products in the order asked for. Raises BadInput naming every SKU that is not there."""
+    found = {
+        row[1]: ProductRow(row[0], row[1], row[2], row[3], row[4] or "", row[5])
+        for row in Product.objects.filter(sku__in=skus, archived_at=None).values_list(*_FIELDS)
+    }
+    missing = [sku for sku in skus if sku not in found]
+    if missing:
+        shown = ", ".join(missing[:10]) + (f" and {len(missing) - 10} more" if len(missing) > 10 else "")
+        raise BadInput(f"no product with SKU {shown}; `packshot products list` shows them", field="sku")
+    return [found[sku] for sku in dict.fromkeys(skus)]
+
+
+def by_id(ids: Sequence[UUID]) -> list[ProductRow]:
+    """These unarchived products, in order of SKU."""
+    rows = Product.objects.filter(pk__in=ids, archived_at=None).order_by("sku").values_list(*_FIELDS)
+    return [ProductRow(row[0], row[1], row[2], row[3], row[4] or "", row[5]) for row in rows]
+
+
+def without_image(provider: str, *, category_path: str | None = None) -> list[ProductRow]:
+    """Products without an active image that are not already waiting for one from `provider`."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT product.id FROM packshot_product AS product
+            LEFT JOIN packshot_category AS category ON category.id = product.category_id
+            WHERE product.archived_at IS NULL AND product.active_image_id IS NULL
+                AND (%(path)s::text IS NULL OR category.path = %(path)s
+                    OR starts_with(category.path, %(path)s || ' > '))
+                AND NOT EXISTS (
+                    SELECT 1 FROM packshot_generation AS generation
+                    WHERE generation.product_id = product.id AND generation.provider_id = %(provider)s
+                        AND generation.status IN ('pending', 'processing', 'uncertain'))
+            """,
+            {"path": category_path, "provider": provider},
+        )
+        return by_id([row[0] for row in cursor.fetchall()])

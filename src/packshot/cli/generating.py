@@ -1,0 +1,308 @@
+"""`packshot generate`: a price first, then a request that is stored once, then the images as they land."""
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+from django.contrib.postgres.aggregates import BoolOr
+from django.db import InterfaceError, OperationalError, connection
+from django.db.models import Count, QuerySet, Sum
+from django.utils import timezone
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from packshot import accounts, catalogue, generations
+from packshot.accounts import Actor
+from packshot.catalogue.models import Product
+from packshot.catalogue.products import ProductRow
+from packshot.cli.screen import Column, agreed, facts, many, money, on_a_terminal, program, say, screen, status, table, warn
+from packshot.flows.desk import quoting
+from packshot.flows.generate import Ask, Offer, offer, request
+from packshot.generations import Asked
+from packshot.generations.models import Generation, Process, RequestRecord
+from packshot.kernel.errors import REMEDIES, BadInput
+from packshot.kernel.ids import uuid7
+from packshot.providers.contract import Option, Provider, default_model, model_card
+
+app = typer.Typer(add_completion=False)
+
+LOOK_EVERY_S = 0.5
+SHOWN_GAPS = 10
+_OPEN = ("pending", "processing")
+_WORDS = ("completed", "failed", "uncertain", "cancelled", "processing", "pending")
+_WAITS = {
+    "budget": "over budget",
+    "rate": "the provider's rate",
+    "retry": "trying again",
+    "paused": "provider paused",
+    "circuit": "provider stopped",
+    "key": "no key",
+    "price": "no price",
+}
+
+
+@app.command()
+def generate(
+    provider: Annotated[str, typer.Option(help="Who makes them; `packshot provider list` shows who can.", metavar="NAME")],
+    sku: Annotated[
+        list[str] | None, typer.Option(help="Products, separated by commas; may be given again.", metavar="SKU,...")
+    ] = None,
+    all_without_image: Annotated[
+        bool, typer.Option("--all-without-image", help="Each product without an active image.")
+    ] = False,
+    all_products: Annotated[bool, typer.Option("--all", help="Each product.")] = False,
+    model: Annotated[str | None, typer.Option(help="Its model, when not the usual one.", metavar="MODEL")] = None,
+    template: Annotated[
+        str | None, typer.Option(help="Prompt template, when not each category's own.", metavar="NAME")
+    ] = None,
+    prompt: Annotated[
+        str | None, typer.Option(help="A prompt of your own, with {{name}} and the like.", metavar="TEXT")
+    ] = None,
+    shape: Annotated[str, typer.Option(help="Width to height, such as 4:5.", metavar="W:H")] = "1:1",
+    count: Annotated[int, typer.Option(help="Images per product.", min=1, max=10, metavar="N")] = 1,
+    seed: Annotated[int | None, typer.Option(help="For models that take one.", metavar="N")] = None,
+    option: Annotated[
+        list[str] | None, typer.Option(help="An option of the model; may be given again.", metavar="NAME=VALUE")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Agree to the price without being asked.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Stay until each has ended, and show how it goes.")] = False,
+    key: Annotated[
+        str | None, typer.Option(help="Request key of an earlier try: what was stored then is not stored again.", metavar="KEY")
+    ] = None,
+) -> None:
+    """Ask a provider for images. Shows the price, asks, and puts the requests into the queue.
+
+    With --wait it ends with 0 when each completed, and with 1 when one did not.
+    """
+    actor = accounts.this_shell()
+    asked = _stored(key) if key else None
+    if asked is not None and not sku:
+        # Which products have no image, or are there at all, has changed since: the key alone says enough.
+        say("This request was stored before; nothing new was asked for.")
+    else:
+        ask = Ask(
+            products=_products(sku or [], provider, without_image=all_without_image, everything=all_products),
+            provider=provider,
+            model=model,
+            template=template,
+            prompt=prompt,
+            shape=shape,
+            images=count,
+            seed=seed,
+            options=_options(option or [], provider, model),
+        )
+        if asked is not None:
+            asked = request(ask, actor, request_key=asked.key, agreed_micros=None)
+            say("This request was stored before; nothing new was asked for.")
+        else:
+            asked = _ask(ask, actor, key or str(uuid7()), yes=yes)
+    if wait:
+        raise typer.Exit(0 if _watch(asked) else 1)
+    say(f"{many(len(asked.generation_ids), 'generation')} in the queue. See them: {program()} queue list")
+
+
+def _stored(key: str) -> Asked | None:
+    """What an earlier try stored under `key`."""
+    record = RequestRecord.objects.filter(pk=key).first()
+    return generations.find_request(key, record.fingerprint) if record else None
+
+
+def _products(
+    skus: list[str], provider: str, *, without_image: bool, everything: bool
+) -> list[ProductRow]:
+    named = [part.strip() for each in skus for part in each.split(",") if part.strip()]
+    if bool(named) + without_image + everything != 1:
+        raise BadInput("say which products: --sku A,B or --all-without-image or --all, one of the three")
+    if named:
+        return catalogue.by_sku(named)
+    if without_image:
+        found = catalogue.without_image(provider)
+        if not found:
+            raise BadInput(f"each product has an active image, or waits for one from {provider} already")
+        return found
+    found = catalogue.by_id(list(Product.objects.filter(archived_at=None).values_list("pk", flat=True)))
+    if not found:
+        raise BadInput(f"the catalogue is empty; import one with `{program()} import FILE`")
+    return found
+
+
+def _options(words: list[str], provider: str, model: str | None) -> Mapping[str, object]:
+    """`name=value` words as the model's card understands them."""
+    if not words:
+        return {}
+    adapter = quoting().get(provider)
+    if adapter is None:
+        raise BadInput(f"there is no provider {provider!r}; there are {', '.join(sorted(quoting()))}")
+    known = {each.name: each for each in _card_options(adapter, model)}
+    given: dict[str, object] = {}
+    for word in words:
+        name, equals, value = (part.strip() for part in word.partition("="))
+        if not equals:
+            raise BadInput(f"--option {word} has no value; write it like --option quality=high", field="option")
+        if name not in known:
+            raise BadInput(
+                f"this model has no option {name!r}; it has {', '.join(sorted(known)) or 'none'}", field="option"
+            )
+        given[name] = _understood(name, value, known[name].kind)
+    return given
+
+
+def _card_options(adapter: Provider, model: str | None) -> Sequence[Option]:
+    card = model_card(adapter, model) if model else default_model(adapter)
+    return card.options if card else ()
+
+
+def _understood(name: str, value: str, kind: str) -> object:
+    """`value` in the option's kind; what a model allows is checked where the price is made."""
+    try:
+        if kind == "integer":
+            return int(value)
+        if kind == "boolean":
+            return {"true": True, "yes": True, "false": False, "no": False}[value.lower()]
+    except (ValueError, KeyError):
+        word = "a whole number" if kind == "integer" else "yes or no"
+        raise BadInput(f"--option {name}={value}: it wants {word}", field="option") from None
+    return value
+
+
+def _ask(ask: Ask, actor: Actor, key: str, *, yes: bool) -> Asked:
+    """Show the price, ask, and store the request."""
+    offered = offer(ask, actor)
+    if offered.missing:
+        _show_gaps(offered)
+    _show_offer(ask, offered, key)
+    if not yes:
+        if on_a_terminal():
+            if not agreed("Generate them?"):
+                say("Nothing was asked for.")
+                raise typer.Exit(1)
+        elif not offered.simulated and offered.expected_micros != 0:
+            raise BadInput("this spends real money: agree to the price with --yes")
+    return request(ask, actor, request_key=key, agreed_micros=offered.expected_micros)
+
+
+def _show_gaps(offered: Offer) -> None:
+    """Refuse, naming the products whose prompts would have holes."""
+    table(
+        [Column("SKU"), Column("The product does not say")],
+        [[each.sku, ", ".join(each.placeholders)] for each in offered.missing[:SHOWN_GAPS]],
+        empty="",
+    )
+    if len(offered.missing) > SHOWN_GAPS:
+        say(f"... and {len(offered.missing) - SHOWN_GAPS:,} more", style="dim")
+    total = offered.count + len(offered.missing)
+    raise BadInput(
+        f"{len(offered.missing):,} of {total:,} prompts have gaps, and nothing was asked for. Complete the "
+        "products, give the placeholders a default such as {{attribute:colour|}}, or choose others"
+    )
+
+
+def _show_offer(ask: Ask, offered: Offer, key: str) -> None:
+    images = offered.count * ask.images
+    room = offered.room
+    fits = "all fit" if room.fits == room.asked else f"{room.fits:,} of {room.asked:,} fit now, the rest waits: {room.refusal}"
+    lines: list[tuple[str, object]] = [
+        ("Images", f"{images:,} of {many(offered.count, 'product')}, {ask.shape}"),
+        ("From", f"{quoting()[ask.provider].label}, model {offered.model}"),
+        ("Expected", money(offered.expected_micros, simulated=False)),
+        ("At most", money(offered.ceiling_micros, simulated=False)),
+        ("Money", Text("simulated: nothing is charged") if offered.simulated else Text("REAL", style="bold yellow")),
+        ("Budgets", fits),
+    ]
+    if offered.note:
+        lines.append(("Note", offered.note))
+    lines.append(("Request key", key))
+    facts(lines)
+
+
+# -- waiting -----------------------------------------------------------------------------------
+
+
+def _watch(asked: Asked) -> bool:
+    """Show the generations as they end; True when each completed. Ctrl-C leaves them to go on alone."""
+    if not living_workers():
+        warn(f"No worker runs, so nothing is made yet. Start one: {program()} up, or {program()} work")
+    size = len(asked.generation_ids)
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[cost]}"),
+        TextColumn("[dim]{task.fields[waits]}", table_column=None),
+        console=screen(),
+    ) as bar:
+        task = bar.add_task("Generating", total=size, cost="", waits="")
+        while True:
+            try:
+                tally = generations.tally(asked.run_id, asked.generation_ids)
+                cost, waits = _cost(asked), _waits(asked)
+            except (OperationalError, InterfaceError):
+                connection.close()  # it comes back; the queue goes on without us
+                waits = "the database is away"
+            else:
+                ended = sum(count for status, count in tally.items() if status not in _OPEN)
+                bar.update(task, completed=ended, description=_in_words(tally), cost=cost, waits=waits)
+                if ended >= size:
+                    break
+            try:
+                time.sleep(LOOK_EVERY_S)
+            except KeyboardInterrupt:
+                bar.stop()
+                say("They go on without this window.")
+                raise
+    _sum_up(asked, tally, cost)
+    return tally.get("completed", 0) == size
+
+
+def living_workers() -> int:
+    """How many pay processes beat within the last half minute."""
+    since = timezone.now() - timedelta(seconds=30)
+    return Process.objects.filter(kind="pay", ended_at=None, seen_at__gte=since).count()
+
+
+def _mine(asked: Asked) -> QuerySet[Generation]:
+    if asked.run_id:
+        return Generation.objects.filter(run_id=asked.run_id)
+    return Generation.objects.filter(pk__in=asked.generation_ids)
+
+
+def _cost(asked: Asked) -> str:
+    found = _mine(asked).aggregate(sum=Sum("actual_micros"), simulated=BoolOr("simulated"))
+    return money(found["sum"] or 0, simulated=bool(found["simulated"])).plain
+
+
+def _waits(asked: Asked) -> str:
+    """Why what is left waits, for each reason how many."""
+    reasons = (
+        _mine(asked).filter(status="pending").exclude(wait_reason=None).values_list("wait_reason").annotate(Count("*"))
+    )
+    return ", ".join(f"{count:,} wait: {_WAITS.get(str(reason), reason)}" for reason, count in reasons)
+
+
+def _in_words(tally: Mapping[str, int]) -> str:
+    shown = [f"{tally[word]:,} {word}" for word in _WORDS if tally.get(word)]
+    return ", ".join(shown) or "Generating"
+
+
+def _sum_up(asked: Asked, tally: Mapping[str, int], cost: str) -> None:
+    say(f"{_in_words(tally)}. Cost: {cost}")
+    troubles = (
+        _mine(asked)
+        .filter(status__in=("failed", "uncertain"))
+        .values_list("status", "error_kind")
+        .annotate(count=Count("*"))
+        .order_by("-count")
+    )
+    if troubles:
+        table(
+            [Column("", right=True), Column("Status", whole=True), Column("Why", whole=True), Column("What to do")],
+            [
+                [f"{count:,}", status(word), kind.replace("_", " "), REMEDIES.get(kind, "")]
+                for word, kind, count in troubles
+            ],
+            empty="",
+        )
+        say(f"Each of them: {program()} queue list --status failed, or --status uncertain", style="dim")

@@ -1,0 +1,142 @@
+"""`packshot serve`, `packshot work`, `packshot simulate`: the long-lived processes, each alone."""
+
+import asyncio
+import contextlib
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+import typer
+from django.conf import settings
+
+from packshot.cli.addresses import port_is_free
+from packshot.cli.children import Child, Supervisor
+from packshot.cli.screen import say, warn
+from packshot.kernel.errors import BadInput
+
+serve = typer.Typer(add_completion=False)
+work = typer.Typer(add_completion=False)
+simulate = typer.Typer(add_completion=False)
+
+# A job of the background queue that is in hand is finished first; each is a matter of seconds.
+CHORES_PATIENCE_S = 30.0
+MOST_IN_FLIGHT = 500
+
+
+@serve.command()
+def serve_site(
+    host: Annotated[str, typer.Option(help="Address to listen on.", metavar="HOST")] = settings.HOST,
+    port: Annotated[int, typer.Option(help="Port to listen on.", metavar="PORT")] = settings.PORT,
+) -> None:
+    """Run the site alone, until SIGTERM or Ctrl-C. Needs the database; workers run with `packshot work`."""
+    import uvicorn
+
+    uvicorn.run(
+        "packshot.asgi:application",
+        host=host,
+        port=port,
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        # Sign-in is throttled by address: whose it is may be said by a proxy only where there is one.
+        proxy_headers=settings.SECURE_PROXY_SSL_HEADER is not None,
+        timeout_graceful_shutdown=5,
+    )
+
+
+@work.command()
+def work_queue(
+    only: Annotated[
+        Literal["pay", "chores"] | None, typer.Option(help="Run one of the two processes, in this one.")
+    ] = None,
+    in_flight: Annotated[
+        int, typer.Option(help="Paid calls at once, all providers together.", min=1, metavar="N")
+    ] = MOST_IN_FLIGHT,
+) -> None:
+    """Run the workers: `pay` calls providers, `chores` decodes images. Ctrl-C drains; a second one stops."""
+    if only == "pay":
+        _pay(in_flight)
+    elif only == "chores":
+        _chores()
+    else:
+        _both(in_flight)
+
+
+def _both(in_flight: int) -> None:
+    with Supervisor(say=warn) as supervisor:
+        pay = supervisor.add(
+            Child("pay", ["work", "--only", "pay", "--in-flight", str(in_flight)], patience_s=None)
+        )
+        chores = supervisor.add(Child("chores", ["work", "--only", "chores"], patience_s=CHORES_PATIENCE_S))
+        supervisor.watch()
+        supervisor.end(pay)
+        supervisor.end(chores)
+
+
+def _pay(in_flight: int) -> None:
+    from packshot import blobs
+    from packshot.flows.desk import desk, enrol_desk
+    from packshot.flows.upkeep import Timers
+    from packshot.worker.pay import PayWorker, Settings
+
+    enrol_desk()
+    here = desk()
+    timers = Timers.scaled(settings.TIMER_SCALE)
+    timers.check(
+        longest_deadline_s=max(
+            (card.deadline_s for provider in here.providers.values() for card in provider.models()), default=0
+        )
+    )
+    worker = PayWorker(
+        here,
+        blobs.open_store(settings.BLOB_URL),
+        Settings(most_in_flight=in_flight, timers=timers, timer_scale=settings.TIMER_SCALE),
+    )
+    asyncio.run(worker.serve())
+
+
+def _chores() -> None:
+    from packshot.worker import chores
+
+    asyncio.run(chores.serve())
+
+
+@simulate.command()
+def simulate_providers(
+    port: Annotated[int | None, typer.Option(help="Port on 127.0.0.1; the last one, or any, unless told.", metavar="PORT")] = None,
+    faults: Annotated[Path | None, typer.Option(help="Fault script: a JSON list of rules.", metavar="FILE")] = None,
+    speed: Annotated[float, typer.Option(help="Divides every latency.", min=0.01, metavar="X")] = 1.0,
+) -> None:
+    """Run the providers' simulator alone. Real adapters, invented images, a bill book in DATA/simulator."""
+    from pydantic import ValidationError
+
+    from packshot.simulator import SimulatorConfig, faults as fault_script, serve as run
+    from packshot.simulator.state import read_address
+
+    folder = Path(settings.DATA) / "simulator"
+    rules: tuple[fault_script.Rule, ...] = ()
+    if faults is not None:
+        try:
+            rules = fault_script.RULES.validate_json(faults.read_bytes())
+        except (OSError, ValidationError) as problem:
+            raise BadInput(f"the fault script {faults} cannot be used: {problem}", field="faults") from None
+    wanted = port if port is not None else settings.SIMULATOR_PORT
+    if not wanted:
+        # The workers hold the address: a simulator that comes back comes back where it was.
+        with contextlib.suppress(OSError, ValueError):
+            last = urlsplit(read_address(folder)).port or 0
+            wanted = last if port_is_free("127.0.0.1", last) else 0
+    run(
+        SimulatorConfig(state_dir=folder, speed=speed, faults=rules),
+        "127.0.0.1",
+        wanted,
+        started=lambda address: _announce(folder, address),
+    )
+
+
+def _announce(folder: Path, address: str) -> None:
+    fresh = folder / "url.new"
+    fresh.write_text(address)
+    fresh.replace(folder / "url")
+    say(f"Simulator on {address}")

@@ -1,0 +1,154 @@
+"""The child that decodes foreign images: three loaders, hard limits, nothing to steal.
+
+Run by `renditions.Decoder`; speaks length-prefixed messages over stdin and stdout until stdin closes.
+"""
+
+import json
+import os
+import resource
+import struct
+import sys
+from collections.abc import Sequence
+from typing import IO, Any
+
+import pyvips
+
+from packshot.imaging.header import BadImage, read_header
+from packshot.imaging.renditions import RenditionType, parse_spec
+
+_LENGTHS = struct.Struct(">III")
+_LOADERS = ("VipsForeignLoadPng", "VipsForeignLoadJpeg", "VipsForeignLoadWebp")
+_SAVE_OPTIONS: dict[RenditionType, tuple[str, dict[str, Any]]] = {
+    # WebP's effort 4 costs three times effort 2 for 2 % fewer bytes, AVIF's seven times for 3 %.
+    "image/webp": (".webp", {"Q": 80, "effort": 2}),
+    "image/avif": (".avif", {"Q": 60, "effort": 2}),
+    "image/jpeg": (".jpg", {"Q": 84, "optimize_coding": True}),
+}
+
+
+def main() -> None:
+    memory_bytes, image_s = int(sys.argv[1]), float(sys.argv[2])
+    requests, answers = _private_pipes()
+    _restrict(memory_bytes)
+    while head := requests.read(_LENGTHS.size):
+        order, xmp, content = (_exactly(requests, length) for length in _LENGTHS.unpack(head))
+        _grant_cpu(image_s)
+        try:
+            report, blobs = _make(content, json.loads(order), xmp)
+        except BadImage as problem:
+            report, blobs = {"bad": str(problem)}, []
+        except pyvips.Error as problem:
+            report, blobs = {"bad": f"The image cannot be decoded: {_reason(problem)}."}, []
+        encoded = json.dumps(report).encode()
+        for part in (len(encoded).to_bytes(4), encoded, *blobs):
+            answers.write(part)
+        answers.flush()
+
+
+def _private_pipes() -> tuple[IO[bytes], IO[bytes]]:
+    """Our ends of the pipes, out of reach of a library that prints."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return sys.stdin.buffer, answers
+
+
+def _restrict(memory_bytes: int) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    for kind in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE):  # no dump, no file
+        resource.setrlimit(kind, (0, 0))
+    pyvips.cache_set_max(0)
+    # `block_untrusted_set` alone still loads GIF (measured), so everything is blocked, then three allowed.
+    pyvips.operation_block_set("VipsForeignLoad", True)
+    for loader in _LOADERS:
+        pyvips.operation_block_set(loader, False)
+
+
+def _grant_cpu(image_s: float) -> None:
+    """CPU time for one more image, counted from now: a loop in a decoder ends even if the parent is gone."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    until = int(used.ru_utime + used.ru_stime + image_s) + 1
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (until, hard))
+
+
+def _make(content: bytes, specs: Sequence[str], xmp: bytes) -> tuple[dict[str, Any], list[bytes]]:
+    read_header(content)
+    orders = [(spec, *parse_spec(spec)) for spec in specs]
+    shown_px = _shown_size(content)
+    report: list[dict[str, Any]] = []
+    blobs = []
+    # The file is decoded once, to the largest side asked for; smaller ones come from that.
+    largest = _decode(content, max((side for _, _, side in orders), default=1))
+    for spec, media_type, side in orders:
+        picture = largest.thumbnail_image(side, height=side, size="down", no_rotate=True)
+        encoded = _encode(picture, media_type, xmp)
+        blobs.append(encoded)
+        report.append(
+            {
+                "spec": spec,
+                "media_type": media_type,
+                "width_px": picture.width,
+                "height_px": picture.height,
+                "bytes": len(encoded),
+            }
+        )
+    return {"width_px": shown_px[0], "height_px": shown_px[1], "renditions": report}, blobs
+
+
+def _decode(content: bytes, side: int) -> pyvips.Image:
+    """The whole image within `side` px, upright, 8-bit sRGB, without metadata; never enlarged."""
+    declared = pyvips.Image.new_from_buffer(content, "", access="sequential")
+    # thumbnail_buffer takes a `fail_on` and ignores it (libvips 8.18.7): the loader hears it this way only.
+    options = {"height": side, "size": "down", "option_string": "[fail_on=error]"}
+    if declared.interpretation == "cmyk" or declared.get_typeof("icc-profile-data"):
+        # Ten times the price of decoding, and without effect where no profile says otherwise.
+        options["export_profile"] = "srgb"
+    picture = pyvips.Image.thumbnail_buffer(content, side, **options)
+    if picture.interpretation != "srgb":
+        picture = picture.colourspace("srgb")
+    return _bare(picture.cast("uchar")).copy_memory()
+
+
+def _bare(picture: pyvips.Image) -> pyvips.Image:
+    """`picture` without what its file said about itself: EXIF, XMP, ICC, comments."""
+    picture = picture.copy()
+    for field in picture.get_fields():
+        if field.endswith("-data") or field.startswith(("exif-", "png-comment", "orientation")):
+            picture.remove(field)
+    return picture
+
+
+def _shown_size(content: bytes) -> tuple[int, int]:
+    """Width and height in pixels after the turn that a camera noted in EXIF."""
+    declared = pyvips.Image.new_from_buffer(content, "", access="sequential")
+    turned = declared.get_typeof("orientation") != 0 and declared.get("orientation") in (5, 6, 7, 8)
+    return (declared.height, declared.width) if turned else (declared.width, declared.height)
+
+
+def _encode(picture: pyvips.Image, media_type: RenditionType, xmp: bytes) -> bytes:
+    suffix, options = _SAVE_OPTIONS[media_type]
+    if media_type == "image/jpeg" and picture.hasalpha():
+        picture = picture.flatten(background=[255, 255, 255])
+    marked = picture.copy()
+    marked.set_type(pyvips.GValue.blob_type, "xmp-data", xmp)
+    encoded = bytes(marked.write_to_buffer(suffix, keep="xmp", **options))
+    if xmp not in encoded:
+        raise RuntimeError(f"{media_type} was written without its provenance")
+    return encoded
+
+
+def _reason(problem: pyvips.Error) -> str:
+    """libvips stacks its messages; the first line names the cause."""
+    detail = str(problem.detail).strip().splitlines()
+    return detail[0][:200] if detail else "unknown"
+
+
+def _exactly(pipe: IO[bytes], length: int) -> bytes:
+    content = pipe.read(length)
+    if len(content) != length:
+        raise SystemExit(0)  # the parent is gone
+    return content
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""Every setting of the site: its key, its default and what it accepts."""
+
+from collections.abc import Callable, Iterable, Mapping
+from fnmatch import fnmatchcase
+from types import MappingProxyType
+from typing import Literal, overload
+
+from django.db import connection
+from django.utils import timezone
+
+from packshot.kernel.errors import BadInput
+from packshot.preferences.models import Preference
+
+Value = str | int | bool | list[str]
+
+DEFAULTS: Mapping[str, Value] = MappingProxyType(
+    {
+        # Days, weeks and months of the reports; budgets have zones of their own.
+        "time_zone": "UTC",
+        # Of catalogue prices whose file names none. Spend is always in US dollars, as providers bill it.
+        "currency": "USD",
+        # Parts of addresses of stand-in images, `*` for anything: what shops show when they have no photo.
+        "placeholder_list": [
+            "placeholder", "placehold.co", "dummyimage.com", "no-image", "no_image", "noimage",
+            "image-not-available", "image-coming-soon", "missing-image",
+        ],
+        # What `{{brand_style}}` becomes in prompts.
+        "brand_style": "",
+        # Attention: an active image with a score below this (0 to 100), or older than so many days.
+        "low_score": 30,
+        "old_image_days": 365,
+        # Whether only an approved image may become active.
+        "approval_required": False,
+    }
+)  # fmt: skip
+
+
+@overload
+def get(key: Literal["time_zone", "currency", "brand_style"]) -> str: ...
+@overload
+def get(key: Literal["low_score", "old_image_days"]) -> int: ...
+@overload
+def get(key: Literal["approval_required"]) -> bool: ...
+@overload
+def get(key: Literal["placeholder_list"]) -> list[str]: ...
+@overload
+def get(key: str) -> Value: ...
+def get(key: str) -> Value:
+    """The setting's value, or its default while nobody has set it."""
+    _must_be_known(key)
+    stored = Preference.objects.filter(pk=key).values_list("value", flat=True).first()
+    return DEFAULTS[key] if stored is None else stored
+
+
+def everything() -> dict[str, Value]:
+    """Every setting with its value now."""
+    return {**DEFAULTS, **dict(Preference.objects.filter(pk__in=DEFAULTS).values_list("key", "value"))}
+
+
+def set(key: str, value: object, by_name: str) -> Value:  # noqa: A001 - reads as preferences.set(...)
+    """Store a setting and return it as it was understood. Raises BadInput in words when it was not."""
+    _must_be_known(key)
+    understood = _READ[key](key, value)
+    Preference.objects.update_or_create(
+        key=key, defaults={"value": understood, "changed_at": timezone.now(), "changed_by_name": by_name}
+    )
+    return understood
+
+
+def is_placeholder(url: str, patterns: Iterable[str]) -> bool:
+    """Whether an image's address is on the placeholder list, whatever its case."""
+    return any(fnmatchcase(url.lower(), f"*{pattern.lower()}*") for pattern in patterns)
+
+
+def _must_be_known(key: str) -> None:
+    if key not in DEFAULTS:
+        raise BadInput(f"there is no setting {key!r}; there are {', '.join(sorted(DEFAULTS))}", field="key")
+
+
+def _zone(key: str, value: object) -> str:
+    # The database's list, not Python's: it is the database that cuts days out of it.
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_timezone_names WHERE name = %s", [str(value)])
+        if cursor.fetchone()[0] != 1:
+            raise BadInput(f"{value!r} is not a time zone; write one like UTC or Europe/Berlin", field=key)
+    return str(value)
+
+
+def _currency(key: str, value: object) -> str:
+    code = str(value).strip().upper()
+    if not (len(code) == 3 and code.isascii() and code.isalpha()):
+        raise BadInput(f"{value!r} is not a currency; write its three letters, like EUR", field=key)
+    return code
+
+
+def _style(key: str, value: object) -> str:
+    text = str(value).strip()
+    if len(text) > 2_000:
+        raise BadInput(f"the brand style has {len(text):,} characters; 2,000 is the most", field=key)
+    return text
+
+
+def _patterns(key: str, value: object) -> list[str]:
+    lines = value.splitlines() if isinstance(value, str) else value
+    if not isinstance(lines, list | tuple) or not all(isinstance(line, str) for line in lines):
+        raise BadInput("the placeholder list is one part of an address per line", field=key)
+    parts = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
+    # `*` alone would make a placeholder of every image in the shop.
+    if useless := [part for part in parts if len(part.replace("*", "")) < 3]:
+        raise BadInput(f"{useless[0]!r} fits too many addresses; write at least three characters", field=key)
+    if len(parts) > 200 or any(len(part) > 200 for part in parts):
+        raise BadInput("the placeholder list holds at most 200 lines of 200 characters", field=key)
+    return parts
+
+
+def _between(lowest: int, highest: int) -> Callable[[str, object], int]:
+    def read(key: str, value: object) -> int:
+        try:
+            # A string from a form; True is an int to Python and none to a person.
+            number = int(str(value))
+        except ValueError:
+            number = lowest - 1
+        if not lowest <= number <= highest:
+            raise BadInput(f"{value!r} is not a whole number from {lowest} to {highest:,}", field=key)
+        return number
+
+    return read
+
+
+def _yes_or_no(key: str, value: object) -> bool:
+    word = str(value).strip().lower()
+    if word in ("true", "yes", "on", "1"):
+        return True
+    if word in ("false", "no", "off", "0", ""):
+        return False
+    raise BadInput(f"{value!r} is neither yes nor no", field=key)
+
+
+_READ: Mapping[str, Callable[[str, object], Value]] = {
+    "time_zone": _zone,
+    "currency": _currency,
+    "placeholder_list": _patterns,
+    "brand_style": _style,
+    "low_score": _between(0, 100),
+    "old_image_days": _between(1, 36_500),
+    "approval_required": _yes_or_no,
+}

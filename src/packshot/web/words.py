@@ -1,0 +1,129 @@
+"""The words and marks for what the database calls by one plain name each. One place, so that a status reads
+the same in a table, a chip, a stream and a tooltip."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
+
+from django.utils import timezone
+from django.utils.formats import date_format, number_format
+
+from packshot.kernel.errors import ErrorKind
+from packshot.reports.reads import ProviderState
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A status for people: the tone is a colour, never without its icon and label."""
+
+    label: str
+    icon: str
+    tone: str = ""
+
+
+STATUSES = {
+    "pending": Word("Pending", "clock"),
+    "processing": Word("Processing", "loader-circle", "run"),
+    "completed": Word("Completed", "check", "ok"),
+    "failed": Word("Failed", "x", "bad"),
+    "cancelled": Word("Cancelled", "ban"),
+    "uncertain": Word("Uncertain", "circle-question-mark", "warn"),
+}
+
+# Why a pending generation waits.
+WAITS = {
+    "budget": "over budget",
+    "rate": "rate limit",
+    "retry": "trying again",
+    "paused": "provider paused",
+    "circuit": "provider stopped",
+    "key": "no key",
+    "price": "price changed",
+    "off": "provider off",
+    "stopped": "spending stopped",
+}
+
+ERRORS: dict[ErrorKind, str] = {
+    "rate_limited": "rate limit",
+    "overloaded": "provider busy",
+    "unreachable": "provider unreachable",
+    "refused": "content refused",
+    "bad_request": "request refused",
+    "bad_input_image": "reference unreadable",
+    "retired_model": "model retired",
+    "bad_key": "key refused",
+    "no_credit": "no credit",
+    "not_verified": "not verified",
+    "timeout": "timed out",
+    "cut_off": "answer cut off",
+    "server_error": "provider error",
+    "bad_answer": "answer unusable",
+    "expired": "link expired",
+    "unknown_price": "price unknown",
+    "worker_lost": "worker lost",
+    "bug": "internal error",
+}
+
+PROVIDER_STATES: dict[ProviderState, Word] = {
+    "healthy": Word("Healthy", "check", "ok"),
+    "waiting": Word("Waiting", "clock", "warn"),
+    "paused": Word("Paused", "circle-pause", "warn"),
+    "off": Word("Off", "power"),
+    "unavailable": Word("Not set up", "key-round"),
+}
+
+# Each provider's own shape; one that we have never met gets the sandbox's.
+MARKS = {
+    "openai": '<circle cx="5" cy="5" r="4.6"/>',
+    "midjourney": '<path d="M5 .4 9.9 9.4H.1z"/>',
+    "stability": '<rect x=".7" y=".7" width="8.6" height="8.6" rx="1"/>',
+    "flux": '<path d="M5 0 10 5 5 10 0 5z"/>',
+    "sandbox": '<path d="M2.6.6h4.800L9.8 5 7.4 9.400H2.600L.2 5z"/>',
+}
+
+_CENT = Decimal("0.01")
+_TENTH_OF_A_CENT = Decimal("0.001")
+
+
+def money(dollars: Decimal) -> str:
+    """A total, `$41.82`. What is more than nothing never reads as nothing: it is rounded up to a cent."""
+    rounding = ROUND_CEILING if 0 < dollars < _CENT else ROUND_HALF_UP
+    return "$" + number_format(dollars.quantize(_CENT, rounding), decimal_pos=2, force_grouping=True)
+
+
+def price(dollars: Decimal) -> str:
+    """What one generation costs, `$0.063`."""
+    rounding = ROUND_CEILING if 0 < dollars < _TENTH_OF_A_CENT else ROUND_HALF_UP
+    return "$" + number_format(
+        dollars.quantize(_TENTH_OF_A_CENT, rounding), decimal_pos=3, force_grouping=True
+    )
+
+
+def count(number: int) -> str:
+    """`1,284`."""
+    return number_format(number, decimal_pos=0, force_grouping=True)
+
+
+def percent(share: Decimal | float) -> str:
+    """A share from 0 to 1 as `96.4%`. Only a whole is shown as a whole: 99.96 % is not `100.0%`."""
+    tenths = int(Decimal(str(share)) * 1000)
+    return number_format(Decimal(tenths) / 10, decimal_pos=1) + "%"
+
+
+def duration(seconds: Decimal | float) -> str:
+    """`6 s`, `42 s`, `4 min`, `2 h 10 min`."""
+    whole = round(seconds)
+    if seconds < 10:
+        return f"{number_format(round(Decimal(str(seconds)), 1), decimal_pos=1)} s"
+    if whole < 100:
+        return f"{whole} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, rest = divmod(minutes, 60)
+    return f"{hours} h {rest} min" if rest else f"{hours} h"
+
+
+def moment(at: datetime) -> str:
+    """`22 Nov 2026, 14:10:22 UTC`: exact, for a title and for a browser without our script."""
+    return date_format(timezone.localtime(at, timezone.get_default_timezone()), "j M Y, H:i:s T")
