@@ -222,6 +222,7 @@ LOGGING = {
         "httpx": {"level": "WARNING"},
         "httpcore": {"level": "WARNING"},
         "procrastinate": {"level": "WARNING"},
+        "pyvips": {"level": "WARNING"},
         "uvicorn.access": {"level": "WARNING"},
     },
 }

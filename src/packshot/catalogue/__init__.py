@@ -18,9 +18,11 @@ from packshot.catalogue.images import (
 from packshot.catalogue.products import ProductRow, by_id, by_sku, without_image
 from packshot.catalogue.templates import (
     GENERAL,
+    Shipped,
     Wording,
     has_template,
     save_template,
+    shipped_templates,
     template_by_name,
     templates_for,
 )
@@ -33,6 +35,7 @@ __all__ = [
     "NewImage",
     "Outcome",
     "ProductRow",
+    "Shipped",
     "ToDecode",
     "Wording",
     "activate",
@@ -44,6 +47,7 @@ __all__ = [
     "mark_broken",
     "record_outcomes",
     "save_template",
+    "shipped_templates",
     "template_by_name",
     "templates_for",
     "to_decode",

@@ -1,7 +1,9 @@
 """Prompt templates: which wording a product's category uses. A version never changes once written."""
 
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -101,3 +103,21 @@ def save_template(
             template=template, number=(last.number if last else 0) + 1, text=text, created_by_id=person_id
         )
     return Wording(version.id, name, version.number, text)
+
+
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """A template that comes with the product."""
+
+    name: str
+    category_path: str | None
+    text: str
+
+
+def shipped_templates() -> list[Shipped]:
+    """The templates of demo/templates.toml."""
+    source = files("packshot.catalogue") / "demo" / "templates.toml"
+    return [
+        Shipped(each["name"], each.get("category"), each["text"].strip())
+        for each in tomllib.loads(source.read_text("utf-8"))["template"]
+    ]

@@ -1,18 +1,19 @@
 """`packshot queue`: what was asked for, and a person's verbs on it."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Annotated, Literal
 from uuid import UUID
 
 import typer
-from django.db.models import Sum
+from django.db.models import Q, Sum
 
 from packshot import accounts, reports
 from packshot.cli import identity
 from packshot.cli.screen import (
     Column,
     agreed,
+    clock,
+    dollars_typed,
     facts,
     many,
     money,
@@ -24,10 +25,11 @@ from packshot.cli.screen import (
     table,
     when,
 )
-from packshot.flows import generate
-from packshot.generations.models import GENERATION_STATUSES, Attempt, Evidence, Generation
+from packshot.flows import generate as flows
+from packshot.flows.generate import Resolution
+from packshot.generations.models import GENERATION_STATUSES, OPEN_ATTEMPT_STATES, Attempt, Evidence, Generation
 from packshot.kernel.errors import REMEDIES, BadInput
-from packshot.kernel.money import micros, parse_dollars, show
+from packshot.kernel.money import micros, show
 from packshot.reports import GenerationRow
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="See generations; retry, cancel, resolve them.")
@@ -55,7 +57,7 @@ def list_generations(
         raise BadInput(f"a status is one of {', '.join(GENERATION_STATUSES)}, not {status_is!r}", field="status")
     rows = reports.queue(status=status_is, provider=provider, text=text, limit=limit)
     if as_json:
-        print_json([asdict(row) for row in rows])
+        print_json(rows)
         return
     table(
         [
@@ -108,20 +110,150 @@ def _note(row: GenerationRow) -> str:
 def show_generation(generation: Id) -> None:
     """Show one generation: its prompt, each attempt with its times and cost, and the evidence."""
     [key] = identity.find([generation], table="packshot_generation", what="generation")
-    row = reports.queue_row(key) if hasattr(reports, "queue_row") else reports.newest_generations(1, ids=[key])[0]
+    [row] = reports.newest_generations(1, ids=[key])
     facts(
         [
             ("Id", row.id),
-            ("Product", f"{row.sku}  {row.product_name}"),
+            ("Product", f"{row.sku}, {row.product_name}"),
             ("Provider", f"{row.provider}, model {row.model}{', simulated' if row.simulated else ''}"),
             ("Status", status(row.status)),
             ("Asked", f"{when(row.created_at)} by {row.asked_by_name}"),
-            ("Expected", _dollars(row.estimated_cost)),
-            ("Cost", _cost(row) or "none so far"),
+            ("Expected", "unknown" if row.estimated_cost is None else show(micros(row.estimated_cost))),
+            ("Cost", "not known" if row.cost_unknown else _cost(row) or "none so far"),
             *([("Waits", f"{row.wait_reason}: {row.wait_detail}")] if row.wait_reason else []),
-            *([("Error", f"{row.error_kind}: {row.error_message}")] if row.error_kind else []),
+            *([("Why", f"{row.error_kind.replace('_', ' ')}: {row.error_message}")] if row.error_kind else []),
             *([("What to do", REMEDIES.get(row.error_kind, ""))] if row.error_kind else []),
             ("Images", ", ".join(identity.short(image.image_id) for image in row.images) or "none"),
             ("Prompt", row.prompt),
         ]
     )
+    attempts = list(Attempt.objects.filter(generation_id=key).select_related("process").order_by("number"))
+    say()
+    table(
+        [
+            Column("Attempt", whole=True, right=True),
+            Column("State", whole=True),
+            Column("Sent", whole=True),
+            Column("Ended", whole=True),
+            Column("Held", whole=True, right=True),
+            Column("Charged", whole=True, right=True),
+            Column("Request id"),
+            Column("Said"),
+        ],
+        [
+            [
+                each.number,
+                each.state,
+                clock(each.sending_at),
+                clock(each.closed_at),
+                show(each.reserved_micros),
+                _charged(each),
+                each.request_id,
+                f"{each.error_kind}: {each.error_message}" if each.error_kind else "",
+            ]
+            for each in attempts
+        ],
+        empty="No attempt was made yet.",
+    )
+    proofs = Evidence.objects.filter(attempt__generation_id=key).order_by("at")
+    for proof in proofs:
+        by = f" by {proof.by_name}" if proof.by_name else ""
+        say(f"Evidence, {when(proof.at)}{by}: {proof.kind}, argues for {proof.verdict}. {proof.detail.get('note', '')}")
+    if row.status == "uncertain" or row.cost_unknown:
+        say(f"Nobody knows what was charged. Look at the provider's usage page, then: {program()} queue resolve ...")
+
+
+def _charged(attempt: Attempt) -> str:
+    if attempt.state in OPEN_ATTEMPT_STATES:
+        return ""
+    return show(attempt.cost_micros)
+
+
+@app.command("retry")
+def retry(
+    generations: Ids = None,
+    failed: Annotated[bool, typer.Option("--failed", help="Each that failed.")] = False,
+    yes: Yes = False,
+) -> None:
+    """Put failed generations back into the queue."""
+    keys = _chosen(generations, all_of="failed" if failed else None, option="--failed")
+    expected = Generation.objects.filter(pk__in=keys, status="failed").aggregate(
+        sum=Sum("expected_micros", filter=Q(simulated=False))
+    )["sum"]
+    price = f", expected to cost {show(expected)}" if expected else ""
+    if not _goes_ahead(f"Retry {many(len(keys), 'generation')}{price}?", yes):
+        return
+    actor = accounts.this_shell()
+    moved = sum(flows.retry(part, actor) for part in _parts(keys))
+    say(f"{many(moved, 'generation')} went back into the queue.")
+    if moved < len(keys):
+        say(f"{many(len(keys) - moved, 'other')} did not fail, and stayed as they are.")
+
+
+@app.command("cancel")
+def cancel(
+    generations: Ids = None,
+    pending: Annotated[bool, typer.Option("--pending", help="Each that waits.")] = False,
+    yes: Yes = False,
+) -> None:
+    """Cancel generations. A call that is on its way is paid for: its image is kept if it comes."""
+    keys = _chosen(generations, all_of="pending" if pending else None, option="--pending")
+    if not _goes_ahead(f"Cancel {many(len(keys), 'generation')}?", yes):
+        return
+    actor = accounts.this_shell()
+    done = [flows.cancel(part, actor) for part in _parts(keys)]
+    ended, away = sum(each.ended for each in done), sum(each.on_their_way for each in done)
+    final = sum(each.final_already for each in done)
+    say(f"{many(ended, 'generation')} cancelled.")
+    if away:
+        say(f"{many(away, 'paid call')} on the way: the charge is recorded, and the image kept if it comes.")
+    if final:
+        say(f"{many(final, 'other')} had ended already, and stayed as they are.")
+
+
+@app.command("resolve")
+def resolve(
+    generation: Id,
+    note: Annotated[str, typer.Option(help="The evidence, such as the line of the provider's bill.", metavar="TEXT")],
+    charged: Annotated[bool, typer.Option("--charged", help="The provider charged for it.")] = False,
+    amount: Annotated[
+        str | None, typer.Option(help="How much, in dollars; without it, what was held.", metavar="DOLLARS")
+    ] = None,
+    free: Annotated[bool, typer.Option("--free", help="It did not charge.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="It did not charge, and the image is asked for anew.")] = False,
+) -> None:
+    """Settle a charge that nobody knew: say --charged, --free or --again, and why."""
+    if charged + free + again != 1:
+        raise BadInput("say what happened: --charged, --free or --again, one of the three")
+    if amount is not None and not charged:
+        raise BadInput("--amount goes with --charged", field="amount")
+    how: Resolution = "charged" if charged else "free" if free else "again"
+    [key] = identity.find([generation], table="packshot_generation", what="generation")
+    flows.resolve(
+        key, how, accounts.this_shell(), note=note, amount_micros=None if amount is None else dollars_typed(amount)
+    )
+    [row] = reports.newest_generations(1, ids=[key])
+    say(f"Settled. {row.sku} is {row.status}; its cost is {_cost(row) or show(0)}.")
+
+
+def _chosen(words: list[str] | None, *, all_of: str | None, option: str) -> list[UUID]:
+    """The ids that were typed, or all of a status; exactly one of the two."""
+    if bool(words) == bool(all_of):
+        raise BadInput(f"say which: ids, or {option}")
+    if words:
+        return identity.find(words, table="packshot_generation", what="generation")
+    keys = list(Generation.objects.filter(status=all_of).order_by("pk").values_list("pk", flat=True))
+    if not keys:
+        raise BadInput(f"no generation is {all_of}")
+    return keys
+
+
+def _goes_ahead(question: str, yes: bool) -> bool:
+    if yes or not on_a_terminal() or agreed(question):
+        return True
+    say("Nothing was changed.")
+    return False
+
+
+def _parts(keys: Sequence[UUID]) -> list[Sequence[UUID]]:
+    return [keys[start : start + AT_ONCE] for start in range(0, len(keys), AT_ONCE)]

@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -16,7 +16,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from packshot.kernel.money import show
+from packshot.kernel.errors import BadInput
+from packshot.kernel.money import Micros, parse_dollars, show
 
 # What a file or a pipe gets: wide enough that nothing a script reads is cut.
 _PIPE_WIDTH = 240
@@ -98,8 +99,15 @@ def facts(pairs: Iterable[tuple[str, object]]) -> None:
 
 
 def print_json(value: object) -> None:
-    """`value` for a script: one document, dates and ids as text."""
-    sys.stdout.write(json.dumps(value, indent=2, default=str, ensure_ascii=False) + "\n")
+    """`value` for a script: one document; dates, ids and decimals as text."""
+    sys.stdout.write(json.dumps(value, indent=2, default=_jsonable, ensure_ascii=False) + "\n")
+
+
+def _jsonable(value: object) -> object:
+    if is_dataclass(value) and not isinstance(value, type):
+        # Field by field: `asdict` copies, and leaves dates and ids to us anyway.
+        return {each.name: getattr(value, each.name) for each in fields(value)}
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def plain(value: object) -> Text:
@@ -119,6 +127,19 @@ def money(amount: int | None, *, simulated: bool) -> Text:
 def when(at: datetime | None) -> str:
     """`2026-11-22 14:10` on this machine's clock."""
     return at.astimezone().strftime("%Y-%m-%d %H:%M") if at else ""
+
+
+def clock(at: datetime | None) -> str:
+    """`14:10:22` on this machine's clock."""
+    return at.astimezone().strftime("%H:%M:%S") if at else ""
+
+
+def dollars_typed(text: str) -> Micros:
+    """What a person typed as dollars, in micro-dollars. Raises BadInput."""
+    try:
+        return parse_dollars(text)
+    except ValueError as problem:
+        raise BadInput(str(problem), field="amount") from None
 
 
 def many(count: int, one: str, several: str = "") -> str:

@@ -1,0 +1,80 @@
+"""`packshot images`: what was made, and which image a product shows."""
+
+from typing import Annotated
+
+import typer
+from django.db.models import F
+
+from packshot import accounts
+from packshot.catalogue.models import Image
+from packshot.cli import identity
+from packshot.cli.screen import Column, print_json, say, status, table, when
+from packshot.flows import publish
+from packshot.kernel.errors import BadInput
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="List images and choose the active one.")
+
+_FIELDS = (
+    "id", "product__sku", "provider", "model", "simulated", "state", "problem", "width_px", "height_px",
+    "size_bytes", "media_type", "blob", "generation_id", "created_at", "active",
+)  # fmt: skip
+
+
+@app.command("list")
+def list_images(
+    sku: Annotated[str | None, typer.Option(help="Of this product.", metavar="SKU")] = None,
+    limit: Annotated[int, typer.Option(help="How many, newest first.", min=1, metavar="N")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+) -> None:
+    """List images, newest first. The active one of each product is marked."""
+    images = Image.objects.annotate(active=F("product__active_image_id")).order_by("-pk")
+    if sku is not None:
+        images = images.filter(product__sku=sku, product__archived_at=None)
+    rows = [dict(zip(_FIELDS, row, strict=True)) for row in images.values_list(*_FIELDS)[:limit]]
+    for row in rows:
+        row["active"] = row["active"] == row["id"]
+        row["sku"] = row.pop("product__sku")
+    if as_json:
+        print_json(rows)
+        return
+    table(
+        [
+            Column("Id", whole=True),
+            Column("SKU"),
+            Column("Provider", whole=True),
+            Column("Model"),
+            Column("Pixels", whole=True, right=True),
+            Column("State", whole=True),
+            Column("Made", whole=True),
+            Column("", whole=True),
+        ],
+        [
+            [
+                identity.short(row["id"]),
+                row["sku"],
+                row["provider"],
+                row["model"] + (" (simulated)" if row["simulated"] else ""),
+                f"{row['width_px']}x{row['height_px']}",
+                status(row["state"]),
+                when(row["created_at"])[5:],
+                "active" if row["active"] else "",
+            ]
+            for row in rows
+        ],
+        empty=f"{sku} has no image." if sku else "There is no image yet.",
+    )
+
+
+@app.command("activate")
+def activate(
+    image: Annotated[str, typer.Argument(help="An id, whole or its last 8 characters.", metavar="ID")],
+) -> None:
+    """Make an image the one that its product shows."""
+    [key] = identity.find([image], table="packshot_image", what="image")
+    done = publish.activate(key, accounts.this_shell())
+    if done.before == done.after:
+        say(f"It was the active image of {done.sku} already.")
+    elif done.before is None:
+        say(f"It is the active image of {done.sku} now, the first one.")
+    else:
+        say(f"It is the active image of {done.sku} now, in place of {identity.short(done.before)}.")

@@ -1,0 +1,90 @@
+"""Looking at stored images: decoded in a bounded child, renditions made. Failing here loses no image."""
+
+import functools
+import logging
+from typing import cast
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+
+from packshot import blobs, catalogue, events
+from packshot.catalogue import MadeRendition, ToDecode
+from packshot.events import Happening
+from packshot.imaging.header import BadImage
+from packshot.imaging.provenance import Provenance, SourceType, write_xmp
+from packshot.imaging.renditions import Decoder
+
+log = logging.getLogger(__name__)
+
+# The one that lists and film strips show comes first and is told at once; the others follow.
+FIRST = ("webp-320",)
+THEN = ("webp-96", "webp-1200")
+LAZY = ("avif-320", "avif-1200")
+
+
+@functools.cache
+def store() -> blobs.BlobStore:
+    """This process's way to the bytes."""
+    return blobs.open_store(settings.BLOB_URL)
+
+
+@functools.cache
+def decoder() -> Decoder:
+    """This process's bounded child; started at the first image, replaced when it dies."""
+    return Decoder()
+
+
+def look_at(image_id: UUID) -> None:
+    """Decode a stored image and make its usual renditions. Raises for trouble that may pass; a picture that
+    cannot be decoded is marked broken, and stays: it was paid for."""
+    image = catalogue.to_decode(image_id)
+    if image is None or image.state == "broken":
+        return
+    content = store().get(image.blob)
+    try:
+        _make(image, content, FIRST)
+        _make(image, content, THEN)
+    except BadImage as problem:
+        log.warning("image %s cannot be decoded: %s", image_id, problem)
+        with transaction.atomic():
+            catalogue.mark_broken(image_id, str(problem))
+            events.tell([_news(image, "broken")])
+
+
+def make_rendition(image_id: UUID, spec: str) -> None:
+    """Make one rendition that is not made beforehand, such as AVIF."""
+    image = catalogue.to_decode(image_id)
+    if image is not None and image.state != "broken":
+        _make(image, store().get(image.blob), (spec,))
+
+
+def _make(image: ToDecode, content: bytes, specs: tuple[str, ...]) -> None:
+    provenance = Provenance(source=cast(SourceType, image.digital_source_type), tool=image.model)
+    decoded = decoder().make(content, specs, xmp=write_xmp(provenance))
+    made = [
+        MadeRendition(
+            each.spec,
+            store().put(each.content),
+            each.media_type,
+            each.width_px,
+            each.height_px,
+            len(each.content),
+        )
+        for each in decoded.renditions
+    ]
+    with transaction.atomic():
+        catalogue.keep_renditions(image.id, made)
+        events.tell([_news(image, "landed" if specs == FIRST else "rendered")])
+
+
+def _news(image: ToDecode, kind: str) -> Happening:
+    return Happening(
+        "image",
+        kind,
+        str(image.id),
+        {
+            "product": str(image.product_id),
+            "generation": str(image.generation_id) if image.generation_id else None,
+        },
+    )
