@@ -51,9 +51,10 @@ def _database_trouble(problem: Exception) -> str | None:
 
     cause = problem.__cause__
     if isinstance(problem, ProgrammingError) and isinstance(
-        cause, psycopg.errors.UndefinedTable | psycopg.errors.UndefinedColumn | psycopg.errors.UndefinedFunction
+        cause,
+        psycopg.errors.UndefinedTable | psycopg.errors.UndefinedColumn | psycopg.errors.UndefinedFunction,
     ):
-        return "the database does not have this version's tables yet. Run `packshot up`, or `packshot db migrate`."
+        return "the database lacks this version's tables. Run `packshot up`, or `packshot db migrate`."
     if isinstance(problem, OperationalError | InterfaceError):
         said = str(problem).strip().splitlines()[0]
         return f"the database does not answer: {said}\nLook at DATABASE_URL, and at `packshot db status`."

@@ -57,6 +57,7 @@ class Child:
             [sys.executable, "-m", "packshot", *self.command],
             env={**os.environ, **self.environment, _SUPERVISOR: str(os.getpid())},
             stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,  # what is worth a line goes to the error stream
             # Ctrl-C goes to the terminal's foreground group: children are told by us, in order.
             process_group=0,
         )
@@ -125,7 +126,9 @@ class Supervisor:
             if child.process is not None:
                 if now - child.began > WELL_AFTER_S:
                     child.pause_s = FIRST_PAUSE_S
-                self.say(f"{child.name} {_how_it_ended(child.process)}; it starts again in {child.pause_s:g} s")
+                self.say(
+                    f"{child.name} {_how_it_ended(child.process)}; it starts again in {child.pause_s:g} s"
+                )
                 child.process = None
                 child.again_at = now + child.pause_s
                 child.pause_s = min(child.pause_s * 2, LONGEST_PAUSE_S)

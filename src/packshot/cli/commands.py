@@ -130,7 +130,10 @@ def packshot(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of the data, for every command.", envvar="PACKSHOT_DATA", file_okay=False, metavar="DIR"
+            help="Folder of the data, for every command.",
+            envvar="PACKSHOT_DATA",
+            file_okay=False,
+            metavar="DIR",
         ),
     ] = None,
     version: Annotated[

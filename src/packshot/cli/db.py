@@ -12,7 +12,9 @@ from packshot.cli.screen import agreed, facts, many, on_a_terminal, program, say
 from packshot.kernel.errors import BadInput
 from packshot.kernel.redaction import redact
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="Back up, restore, migrate, stop the database.")
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Back up, restore, migrate, stop the database."
+)
 
 File = Annotated[Path, typer.Argument(help="The backup.", metavar="FILE", dir_okay=False)]
 
@@ -29,7 +31,9 @@ def backup(file: File) -> None:
 @app.command("restore")
 def restore(
     file: File,
-    replace: Annotated[bool, typer.Option("--replace", help="In place of what the database holds now.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="In place of what the database holds now.")
+    ] = False,
 ) -> None:
     """Bring a backup back: whole, or not at all. Restore only files that you made."""
     if replace and on_a_terminal() and not agreed("This replaces everything in the database. Go on?"):

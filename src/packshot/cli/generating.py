@@ -1,5 +1,6 @@
 """`packshot generate`: a price first, then a request that is stored once, then the images as they land."""
 
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -17,7 +18,20 @@ from packshot import accounts, catalogue, generations
 from packshot.accounts import Actor
 from packshot.catalogue.models import Product
 from packshot.catalogue.products import ProductRow
-from packshot.cli.screen import Column, agreed, facts, many, money, on_a_terminal, program, say, screen, status, table, warn
+from packshot.cli.screen import (
+    Column,
+    agreed,
+    facts,
+    many,
+    money,
+    on_a_terminal,
+    program,
+    say,
+    screen,
+    status,
+    table,
+    warn,
+)
 from packshot.flows.desk import quoting
 from packshot.flows.generate import Ask, Offer, offer, request
 from packshot.generations import Asked
@@ -45,15 +59,20 @@ _WAITS = {
 
 @app.command()
 def generate(
-    provider: Annotated[str, typer.Option(help="Who makes them; `packshot provider list` shows who can.", metavar="NAME")],
+    provider: Annotated[
+        str, typer.Option(help="Who makes them; `packshot provider list` shows who can.", metavar="NAME")
+    ],
     sku: Annotated[
-        list[str] | None, typer.Option(help="Products, separated by commas; may be given again.", metavar="SKU,...")
+        list[str] | None,
+        typer.Option(help="Products, separated by commas; may be given again.", metavar="SKU,..."),
     ] = None,
     all_without_image: Annotated[
         bool, typer.Option("--all-without-image", help="Each product without an active image.")
     ] = False,
     all_products: Annotated[bool, typer.Option("--all", help="Each product.")] = False,
-    model: Annotated[str | None, typer.Option(help="Its model, when not the usual one.", metavar="MODEL")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Its model, when not the usual one.", metavar="MODEL")
+    ] = None,
     template: Annotated[
         str | None, typer.Option(help="Prompt template, when not each category's own.", metavar="NAME")
     ] = None,
@@ -64,12 +83,18 @@ def generate(
     count: Annotated[int, typer.Option(help="Images per product.", min=1, max=10, metavar="N")] = 1,
     seed: Annotated[int | None, typer.Option(help="For models that take one.", metavar="N")] = None,
     option: Annotated[
-        list[str] | None, typer.Option(help="An option of the model; may be given again.", metavar="NAME=VALUE")
+        list[str] | None,
+        typer.Option(help="An option of the model; may be given again.", metavar="NAME=VALUE"),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Agree to the price without being asked.")] = False,
-    wait: Annotated[bool, typer.Option("--wait", help="Stay until each has ended, and show how it goes.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Stay until each has ended, and show how it goes.")
+    ] = False,
     key: Annotated[
-        str | None, typer.Option(help="Request key of an earlier try: what was stored then is not stored again.", metavar="KEY")
+        str | None,
+        typer.Option(
+            help="Request key of an earlier try: what was stored then is not stored again.", metavar="KEY"
+        ),
     ] = None,
 ) -> None:
     """Ask a provider for images. Shows the price, asks, and puts the requests into the queue.
@@ -109,9 +134,7 @@ def _stored(key: str) -> Asked | None:
     return generations.find_request(key, record.fingerprint) if record else None
 
 
-def _products(
-    skus: list[str], provider: str, *, without_image: bool, everything: bool
-) -> list[ProductRow]:
+def _products(skus: list[str], provider: str, *, without_image: bool, everything: bool) -> list[ProductRow]:
     named = [part.strip() for each in skus for part in each.split(",") if part.strip()]
     if bool(named) + without_image + everything != 1:
         raise BadInput("say which products: --sku A,B or --all-without-image or --all, one of the three")
@@ -140,10 +163,13 @@ def _options(words: list[str], provider: str, model: str | None) -> Mapping[str,
     for word in words:
         name, equals, value = (part.strip() for part in word.partition("="))
         if not equals:
-            raise BadInput(f"--option {word} has no value; write it like --option quality=high", field="option")
+            raise BadInput(
+                f"--option {word} has no value; write it like --option quality=high", field="option"
+            )
         if name not in known:
             raise BadInput(
-                f"this model has no option {name!r}; it has {', '.join(sorted(known)) or 'none'}", field="option"
+                f"this model has no option {name!r}; it has {', '.join(sorted(known)) or 'none'}",
+                field="option",
             )
         given[name] = _understood(name, value, known[name].kind)
     return given
@@ -202,13 +228,20 @@ def _show_gaps(offered: Offer) -> None:
 def _show_offer(ask: Ask, offered: Offer, key: str) -> None:
     images = offered.count * ask.images
     room = offered.room
-    fits = "all fit" if room.fits == room.asked else f"{room.fits:,} of {room.asked:,} fit now, the rest waits: {room.refusal}"
+    fits = (
+        "all fit"
+        if room.fits == room.asked
+        else f"{room.fits:,} of {room.asked:,} fit now, the rest waits: {room.refusal}"
+    )
     lines: list[tuple[str, object]] = [
         ("Images", f"{images:,} of {many(offered.count, 'product')}, {ask.shape}"),
         ("From", f"{quoting()[ask.provider].label}, model {offered.model}"),
         ("Expected", money(offered.expected_micros, simulated=False)),
         ("At most", money(offered.ceiling_micros, simulated=False)),
-        ("Money", Text("simulated: nothing is charged") if offered.simulated else Text("REAL", style="bold yellow")),
+        (
+            "Money",
+            Text("simulated: nothing is charged") if offered.simulated else Text("REAL", style="bold yellow"),
+        ),
         ("Budgets", fits),
     ]
     if offered.note:
@@ -227,12 +260,13 @@ def _watch(asked: Asked) -> bool:
     size = len(asked.generation_ids)
     with Progress(
         TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
+        BarColumn(bar_width=20, complete_style="cyan", finished_style="green"),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("{task.fields[cost]}"),
         TextColumn("[dim]{task.fields[waits]}", table_column=None),
         console=screen(),
+        disable=not sys.stdout.isatty(),
     ) as bar:
         task = bar.add_task("Generating", total=size, cost="", waits="")
         while True:
@@ -277,7 +311,11 @@ def _cost(asked: Asked) -> str:
 def _waits(asked: Asked) -> str:
     """Why what is left waits, for each reason how many."""
     reasons = (
-        _mine(asked).filter(status="pending").exclude(wait_reason=None).values_list("wait_reason").annotate(Count("*"))
+        _mine(asked)
+        .filter(status="pending")
+        .exclude(wait_reason=None)
+        .values_list("wait_reason")
+        .annotate(count=Count("*"))
     )
     return ", ".join(f"{count:,} wait: {_WAITS.get(str(reason), reason)}" for reason, count in reasons)
 
@@ -298,7 +336,12 @@ def _sum_up(asked: Asked, tally: Mapping[str, int], cost: str) -> None:
     )
     if troubles:
         table(
-            [Column("", right=True), Column("Status", whole=True), Column("Why", whole=True), Column("What to do")],
+            [
+                Column("", right=True),
+                Column("Status", whole=True),
+                Column("Why", whole=True),
+                Column("What to do"),
+            ],
             [
                 [f"{count:,}", status(word), kind.replace("_", " "), REMEDIES.get(kind, "")]
                 for word, kind, count in troubles

@@ -25,13 +25,16 @@ def find(words: Sequence[str], *, table: str, what: str) -> list[UUID]:
 
 def _find(word: str, table: str, what: str) -> UUID:
     if not re.fullmatch(r"[0-9a-f-]{6,36}", word):
-        raise BadInput(f"{word!r} is not an id; type a whole one, or at least its last {_SHORTEST} characters")
+        raise BadInput(
+            f"{word!r} is not an id; type a whole one, or at least its last {_SHORTEST} characters"
+        )
     with connection.cursor() as cursor:
         if len(word) == 36:
             cursor.execute(f"SELECT id FROM {table} WHERE id::text = %s", [word])
         else:
             cursor.execute(
-                f"SELECT id FROM {table} WHERE right(id::text, %s) = %s ORDER BY id DESC LIMIT 3", [len(word), word]
+                f"SELECT id FROM {table} WHERE right(id::text, %s) = %s ORDER BY id DESC LIMIT 3",
+                [len(word), word],
             )
         found = [row[0] for row in cursor.fetchall()]
     if not found:

@@ -8,9 +8,8 @@ from django.db.models import F
 from packshot import accounts
 from packshot.catalogue.models import Image
 from packshot.cli import identity
-from packshot.cli.screen import Column, print_json, say, status, table, when
+from packshot.cli.screen import Column, brief, print_json, say, status, table
 from packshot.flows import publish
-from packshot.kernel.errors import BadInput
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="List images and choose the active one.")
 
@@ -46,18 +45,18 @@ def list_images(
             Column("Pixels", whole=True, right=True),
             Column("State", whole=True),
             Column("Made", whole=True),
-            Column("", whole=True),
+            Column("Note", whole=True),
         ],
         [
             [
                 identity.short(row["id"]),
                 row["sku"],
                 row["provider"],
-                row["model"] + (" (simulated)" if row["simulated"] else ""),
+                row["model"],
                 f"{row['width_px']}x{row['height_px']}",
                 status(row["state"]),
-                when(row["created_at"])[5:],
-                "active" if row["active"] else "",
+                brief(row["created_at"]),
+                ", ".join(word for word in ("active", "simulated") if row[word]),
             ]
             for row in rows
         ],

@@ -7,10 +7,9 @@ import typer
 
 from packshot import accounts
 from packshot.catalogue.formats import shipped_mappings
-from packshot.cli.screen import Column, agreed, many, on_a_terminal, plain, say, screen, table, warn
+from packshot.cli.screen import Column, agreed, many, on_a_terminal, say, screen, table
 from packshot.flows import import_catalogue
 from packshot.flows.import_catalogue import ImportPlan
-from packshot.kernel.errors import BadInput
 
 app = typer.Typer(add_completion=False)
 
@@ -20,10 +19,15 @@ SHOWN_PROBLEMS = 20
 @app.command()
 def import_file(
     file: Annotated[Path, typer.Argument(help="Shopify, WooCommerce or plain CSV, or JSON.", metavar="FILE")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")
+    ] = False,
     format: Annotated[  # noqa: A002 - the option's name
         str | None,
-        typer.Option(help="What the file is, when it is not recognised: shopify, woocommerce, csv, json, jsonl.", metavar="NAME"),
+        typer.Option(
+            help="What the file is, when it is not recognised: shopify, woocommerce, csv, json, jsonl.",
+            metavar="NAME",
+        ),
     ] = None,
     mapping: Annotated[
         str | None,
@@ -69,23 +73,45 @@ def _show(found: ImportPlan, most: int) -> None:
     for note in found.notes:
         say(f"  {note}", style="dim")
     table(
-        [Column("Created", right=True), Column("Changed", right=True), Column("Unchanged", right=True), Column("Rejected", right=True)],
+        [
+            Column("Created", right=True),
+            Column("Changed", right=True),
+            Column("Unchanged", right=True),
+            Column("Rejected", right=True),
+        ],
         [[f"{number:,}" for number in (found.created, found.changed, found.unchanged, found.rejected)]],
         empty="",
     )
     if found.revived:
-        say(f"{many(found.revived, 'archived product')} of these SKUs came back." if found.applied else
-            f"{many(found.revived, 'archived product')} of these SKUs would come back.")
+        say(
+            f"{many(found.revived, 'archived product')} of these SKUs came back."
+            if found.applied
+            else f"{many(found.revived, 'archived product')} of these SKUs would come back."
+        )
     if found.problem_count and most:
         say()
         table(
-            [Column("Row", whole=True, right=True), Column("Field"), Column("Problem"), Column("What to do"), Column("Product", whole=True)],
             [
-                [f"{each.row:,}", each.field or "(row)", each.reason, each.what_to_do,
-                 "rejected" if each.fatal_for_product else "imported"]
+                Column("Row", whole=True, right=True),
+                Column("Field"),
+                Column("Problem"),
+                Column("What to do"),
+                Column("Product", whole=True),
+            ],
+            [
+                [
+                    f"{each.row:,}",
+                    each.field or "(row)",
+                    each.reason,
+                    each.what_to_do,
+                    "rejected" if each.fatal_for_product else "imported",
+                ]
                 for each in found.problems[:most]
             ],
             empty="",
         )
         if found.problem_count > most:
-            say(f"... and {many(found.problem_count - most, 'more problem')}; --problems N shows more.", style="dim")
+            say(
+                f"... and {many(found.problem_count - most, 'more problem')}; --problems N shows more.",
+                style="dim",
+            )

@@ -37,8 +37,8 @@ def show_ledger(
     totals = list(
         Entry.objects.values("provider", "simulated")
         .annotate(
-            charges=Count("*", filter=Q(kind="charge")),
-            corrections=Count("*", filter=Q(kind="adjustment")),
+            charges=Count("pk", filter=Q(kind="charge")),
+            corrections=Count("pk", filter=Q(kind="adjustment")),
             amount_micros=Sum("amount_micros"),
         )
         .order_by("simulated", "provider")

@@ -104,14 +104,20 @@ def _chores() -> None:
 
 @simulate.command()
 def simulate_providers(
-    port: Annotated[int | None, typer.Option(help="Port on 127.0.0.1; the last one, or any, unless told.", metavar="PORT")] = None,
-    faults: Annotated[Path | None, typer.Option(help="Fault script: a JSON list of rules.", metavar="FILE")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port on 127.0.0.1; the last one, or any, unless told.", metavar="PORT")
+    ] = None,
+    faults: Annotated[
+        Path | None, typer.Option(help="Fault script: a JSON list of rules.", metavar="FILE")
+    ] = None,
     speed: Annotated[float, typer.Option(help="Divides every latency.", min=0.01, metavar="X")] = 1.0,
 ) -> None:
     """Run the providers' simulator alone. Real adapters, invented images, a bill book in DATA/simulator."""
     from pydantic import ValidationError
 
-    from packshot.simulator import SimulatorConfig, faults as fault_script, serve as run
+    from packshot.simulator import SimulatorConfig
+    from packshot.simulator import faults as fault_script
+    from packshot.simulator import serve as run
     from packshot.simulator.state import read_address
 
     folder = Path(settings.DATA) / "simulator"

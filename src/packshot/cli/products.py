@@ -11,8 +11,8 @@ from packshot.cli.screen import Column, many, print_json, program, say, status, 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="List products.")
 
 _FIELDS = (
-    "id", "sku", "name", "category__path", "price", "currency", "attributes", "active_image_id", "placeholder",
-    "listed_image_url", "last_generation_status", "last_generation_at",
+    "id", "sku", "name", "category__path", "price", "currency", "attributes", "active_image_id",
+    "placeholder", "listed_image_url", "last_generation_status", "last_generation_at",
 )  # fmt: skip
 
 
@@ -45,7 +45,13 @@ def list_products(
         print_json(rows)
         return
     table(
-        [Column("SKU", whole=True), Column("Name"), Column("Category"), Column("Image", whole=True), Column("Last", whole=True)],
+        [
+            Column("SKU", whole=True),
+            Column("Name"),
+            Column("Category"),
+            Column("Image", whole=True),
+            Column("Last", whole=True),
+        ],
         [
             [
                 row["sku"],
@@ -56,7 +62,9 @@ def list_products(
             ]
             for row in rows
         ],
-        empty="No product fits." if text or without_image else f"The catalogue is empty. Import one: {program()} import FILE",
+        empty="No product fits."
+        if text or without_image
+        else f"The catalogue is empty. Import one: {program()} import FILE",
     )
     total = found.count() if len(rows) == limit else len(rows)
     if total > len(rows):

@@ -70,7 +70,8 @@ def _note(row: ProviderRow) -> str:
 def on(
     name: Name,
     limit: Annotated[
-        str | None, typer.Option(help="The most that the whole site may spend in a period.", metavar="DOLLARS")
+        str | None,
+        typer.Option(help="The most that the whole site may spend in a period.", metavar="DOLLARS"),
     ] = None,
     period: Annotated[Literal["day", "week", "month", "total"], typer.Option(help="Of the limit.")] = "month",
     zone: Annotated[
@@ -103,7 +104,11 @@ def off(name: Name) -> None:
 def pause(name: Name) -> None:
     """Let a provider's queue wait. New requests are taken, and wait too."""
     changed = administer.pause(name, accounts.this_shell())
-    say(f"{name} is paused. To go on: {program()} provider resume {name}" if changed else f"{name} was paused already.")
+    say(
+        f"{name} is paused. To go on: {program()} provider resume {name}"
+        if changed
+        else f"{name} was paused already."
+    )
 
 
 @app.command("resume")

@@ -1,7 +1,7 @@
 """`packshot queue`: what was asked for, and a person's verbs on it."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 import typer
@@ -12,6 +12,7 @@ from packshot.cli import identity
 from packshot.cli.screen import (
     Column,
     agreed,
+    brief,
     clock,
     dollars_typed,
     facts,
@@ -27,17 +28,27 @@ from packshot.cli.screen import (
 )
 from packshot.flows import generate as flows
 from packshot.flows.generate import Resolution
-from packshot.generations.models import GENERATION_STATUSES, OPEN_ATTEMPT_STATES, Attempt, Evidence, Generation
+from packshot.generations.models import (
+    GENERATION_STATUSES,
+    OPEN_ATTEMPT_STATES,
+    Attempt,
+    Evidence,
+    Generation,
+)
 from packshot.kernel.errors import REMEDIES, BadInput
 from packshot.kernel.money import micros, show
 from packshot.reports import GenerationRow
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="See generations; retry, cancel, resolve them.")
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="See generations; retry, cancel, resolve them."
+)
 
 # Rows per transaction: the locks of a verb on ten thousand rows must not hold up the workers.
 AT_ONCE = 1_000
 
-Ids = Annotated[list[str] | None, typer.Argument(help="Ids, whole or their last 8 characters.", metavar="[ID]...")]
+Ids = Annotated[
+    list[str] | None, typer.Argument(help="Ids, whole or their last 8 characters.", metavar="[ID]...")
+]
 Id = Annotated[str, typer.Argument(help="An id, whole or its last 8 characters.", metavar="ID")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
 
@@ -45,16 +56,21 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
 @app.command("list")
 def list_generations(
     status_is: Annotated[
-        str | None, typer.Option("--status", help=f"One of {', '.join(GENERATION_STATUSES)}.", metavar="STATUS")
+        str | None,
+        typer.Option("--status", help=f"One of {', '.join(GENERATION_STATUSES)}.", metavar="STATUS"),
     ] = None,
     provider: Annotated[str | None, typer.Option(help="Of this provider.", metavar="NAME")] = None,
-    text: Annotated[str | None, typer.Option(help="Part of a SKU or a product's name.", metavar="TEXT")] = None,
+    text: Annotated[
+        str | None, typer.Option(help="Part of a SKU or a product's name.", metavar="TEXT")
+    ] = None,
     limit: Annotated[int, typer.Option(help="How many, newest first.", min=1, metavar="N")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="For scripts: everything known of each.")] = False,
 ) -> None:
     """List generations, newest first."""
     if status_is is not None and status_is not in GENERATION_STATUSES:
-        raise BadInput(f"a status is one of {', '.join(GENERATION_STATUSES)}, not {status_is!r}", field="status")
+        raise BadInput(
+            f"a status is one of {', '.join(GENERATION_STATUSES)}, not {status_is!r}", field="status"
+        )
     rows = reports.queue(status=status_is, provider=provider, text=text, limit=limit)
     if as_json:
         print_json(rows)
@@ -65,7 +81,7 @@ def list_generations(
             Column("SKU"),
             Column("Provider", whole=True),
             Column("Status", whole=True),
-            Column("Tries", whole=True, right=True),
+            Column("Try", whole=True, right=True),
             Column("Cost", whole=True, right=True),
             Column("Asked", whole=True),
             Column("Note"),
@@ -78,7 +94,7 @@ def list_generations(
                 status(row.status),
                 row.attempts,
                 _cost(row),
-                when(row.created_at)[5:],
+                brief(row.created_at),
                 _note(row),
             ]
             for row in rows
@@ -121,7 +137,11 @@ def show_generation(generation: Id) -> None:
             ("Expected", "unknown" if row.estimated_cost is None else show(micros(row.estimated_cost))),
             ("Cost", "not known" if row.cost_unknown else _cost(row) or "none so far"),
             *([("Waits", f"{row.wait_reason}: {row.wait_detail}")] if row.wait_reason else []),
-            *([("Why", f"{row.error_kind.replace('_', ' ')}: {row.error_message}")] if row.error_kind else []),
+            *(
+                [("Why", f"{row.error_kind.replace('_', ' ')}: {row.error_message}")]
+                if row.error_kind
+                else []
+            ),
             *([("What to do", REMEDIES.get(row.error_kind, ""))] if row.error_kind else []),
             ("Images", ", ".join(identity.short(image.image_id) for image in row.images) or "none"),
             ("Prompt", row.prompt),
@@ -158,9 +178,15 @@ def show_generation(generation: Id) -> None:
     proofs = Evidence.objects.filter(attempt__generation_id=key).order_by("at")
     for proof in proofs:
         by = f" by {proof.by_name}" if proof.by_name else ""
-        say(f"Evidence, {when(proof.at)}{by}: {proof.kind}, argues for {proof.verdict}. {proof.detail.get('note', '')}")
+        say(
+            f"Evidence, {when(proof.at)}{by}: {proof.kind}, argues for {proof.verdict}. "
+            f"{proof.detail.get('note', '')}"
+        )
     if row.status == "uncertain" or row.cost_unknown:
-        say(f"Nobody knows what was charged. Look at the provider's usage page, then: {program()} queue resolve ...")
+        say(
+            "Nobody knows what was charged. Look at the provider's usage page, then settle it: "
+            f"{program()} queue resolve {identity.short(key)} --note TEXT, with --charged, --free or --again"
+        )
 
 
 def _charged(attempt: Attempt) -> str:
@@ -214,13 +240,17 @@ def cancel(
 @app.command("resolve")
 def resolve(
     generation: Id,
-    note: Annotated[str, typer.Option(help="The evidence, such as the line of the provider's bill.", metavar="TEXT")],
+    note: Annotated[
+        str, typer.Option(help="The evidence, such as the line of the provider's bill.", metavar="TEXT")
+    ],
     charged: Annotated[bool, typer.Option("--charged", help="The provider charged for it.")] = False,
     amount: Annotated[
         str | None, typer.Option(help="How much, in dollars; without it, what was held.", metavar="DOLLARS")
     ] = None,
     free: Annotated[bool, typer.Option("--free", help="It did not charge.")] = False,
-    again: Annotated[bool, typer.Option("--again", help="It did not charge, and the image is asked for anew.")] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="It did not charge, and the image is asked for anew.")
+    ] = False,
 ) -> None:
     """Settle a charge that nobody knew: say --charged, --free or --again, and why."""
     if charged + free + again != 1:
@@ -230,7 +260,11 @@ def resolve(
     how: Resolution = "charged" if charged else "free" if free else "again"
     [key] = identity.find([generation], table="packshot_generation", what="generation")
     flows.resolve(
-        key, how, accounts.this_shell(), note=note, amount_micros=None if amount is None else dollars_typed(amount)
+        key,
+        how,
+        accounts.this_shell(),
+        note=note,
+        amount_micros=None if amount is None else dollars_typed(amount),
     )
     [row] = reports.newest_generations(1, ids=[key])
     say(f"Settled. {row.sku} is {row.status}; its cost is {_cost(row) or show(0)}.")

@@ -8,7 +8,9 @@ import typer
 from packshot import reports
 from packshot.cli.screen import Column, many, say, table, when
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="Prove the figures of the reports, and repair them.")
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Prove the figures of the reports, and repair them."
+)
 
 SHOWN = 50
 

@@ -56,13 +56,17 @@ def screen(*, errors: bool = False) -> Console:
 
 def say(words: str | Text = "", style: str = "") -> None:
     """One line or several, folded at words."""
-    screen().print(words if isinstance(words, Text) else plain(words), style=style or None, soft_wrap=not sys.stdout.isatty())
+    screen().print(
+        words if isinstance(words, Text) else plain(words),
+        style=style or None,
+        soft_wrap=not sys.stdout.isatty(),
+    )
 
 
 def complain(words: str) -> None:
     """What went wrong, on the error stream."""
     text = Text("packshot: ", style="bold red")
-    text.append(plain(words), style="")
+    text.append_text(plain(words))
     screen(errors=True).print(text, soft_wrap=True)
 
 
@@ -127,6 +131,15 @@ def money(amount: int | None, *, simulated: bool) -> Text:
 def when(at: datetime | None) -> str:
     """`2026-11-22 14:10` on this machine's clock."""
     return at.astimezone().strftime("%Y-%m-%d %H:%M") if at else ""
+
+
+def brief(at: datetime | None) -> str:
+    """`14:10:22` for today, `22 Nov` for another day of this machine's calendar."""
+    if at is None:
+        return ""
+    here = at.astimezone()
+    today = here.date() == datetime.now(here.tzinfo).date()
+    return here.strftime("%H:%M:%S") if today else f"{here.day} {here:%b %Y}"
 
 
 def clock(at: datetime | None) -> str:

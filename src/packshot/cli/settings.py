@@ -39,7 +39,9 @@ def get(key: Key) -> None:
 @app.command("set")
 def set_value(
     key: Key,
-    value: Annotated[list[str], typer.Argument(help="Its value; for a list, one after the other.", metavar="VALUE...")],
+    value: Annotated[
+        list[str], typer.Argument(help="Its value; for a list, one after the other.", metavar="VALUE...")
+    ],
 ) -> None:
     """Change a setting."""
     understood = administer.set_preference(key, "\n".join(value), accounts.this_shell())

@@ -11,7 +11,9 @@ from packshot.flows import spending as flow
 from packshot.generations.models import Attempt
 from packshot.ledger import BudgetState, StopState
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="See budgets; stop all spending, resume it.")
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="See budgets; stop all spending, resume it."
+)
 
 
 @app.command("show")
@@ -79,6 +81,7 @@ def _show_budgets(budgets: Sequence[BudgetState]) -> None:
     )
     if not any(each.scope == "everything" and not each.simulated for each in budgets):
         say(
-            f"No limit is set for real money, so none is spent. Set one: {program()} provider on NAME --limit DOLLARS",
+            "No limit is set for real money, so none is spent. "
+            f"Set one: {program()} provider on NAME --limit DOLLARS",
             style="dim",
         )

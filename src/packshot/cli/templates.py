@@ -10,7 +10,7 @@ from django.db.models import Max
 from packshot import accounts, catalogue
 from packshot.catalogue import prompts
 from packshot.catalogue.models import PromptTemplate
-from packshot.cli.screen import Column, facts, many, say, table
+from packshot.cli.screen import Column, facts, say, table
 from packshot.flows import wording
 from packshot.kernel.errors import BadInput
 
@@ -56,7 +56,9 @@ def preview(
     if rendered.shortened:
         say(f"Too long for a prompt, and cut: {', '.join(rendered.shortened)}.", style="yellow")
     if rendered.missing:
-        raise BadInput(f"{sku} says nothing about {', '.join(rendered.missing)}; the prompt could not be sent")
+        raise BadInput(
+            f"{sku} says nothing about {', '.join(rendered.missing)}; the prompt could not be sent"
+        )
 
 
 @app.command("save")
@@ -64,7 +66,8 @@ def save(
     name: Name,
     file: Annotated[Path, typer.Argument(help="A text file; - reads the standard input.", metavar="FILE")],
     category: Annotated[
-        str | None, typer.Option(help="The category it serves, for a new template: 'Food > Seeds'.", metavar="PATH")
+        str | None,
+        typer.Option(help="The category it serves, for a new template: 'Food > Seeds'.", metavar="PATH"),
     ] = None,
 ) -> None:
     """Save a file as the newest wording of a template; a new name makes a new template."""

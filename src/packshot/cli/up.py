@@ -3,7 +3,7 @@
 import fcntl
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -32,9 +32,15 @@ START_PATIENCE_S = 90.0
 
 @app.command()
 def up(
-    port: Annotated[int | None, typer.Option(help="Port of the site, 8000 unless told.", metavar="PORT")] = None,
-    host: Annotated[str | None, typer.Option(help="Address to listen on, 127.0.0.1 unless told.", metavar="HOST")] = None,
-    data: Annotated[Path | None, typer.Option(help="Folder of the data.", file_okay=False, metavar="DIR")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port of the site, 8000 unless told.", metavar="PORT")
+    ] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on, 127.0.0.1 unless told.", metavar="HOST")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of the data.", file_okay=False, metavar="DIR")
+    ] = None,
     demo: Annotated[bool, typer.Option(help="Load the demo catalogue into a new site.")] = True,
 ) -> None:
     """Start everything, and keep it running: database, site, workers, and a simulator where no key is set.
@@ -253,12 +259,14 @@ class _Site:
         self._on_their_way = count
 
 
-def _providers(simulated: dict[str, bool]) -> str:
+def _providers(simulated: Mapping[str, bool]) -> str:
     """Which money can be spent here, in one line."""
     real = sorted(name for name, is_simulated in simulated.items() if not is_simulated)
     if not real:
         return "all simulated: no key is set, nothing costs real money"
-    return f"real keys for {', '.join(real)}; each is off until `{program()} provider on NAME --limit DOLLARS`"
+    return (
+        f"real keys for {', '.join(real)}; each is off until `{program()} provider on NAME --limit DOLLARS`"
+    )
 
 
 def _seconds_since_start() -> float:

@@ -31,12 +31,14 @@ def switch_on(
         assert state is not None, "its row is locked"
         if state.simulated:
             raise BadInput(
-                f"{provider} runs on simulated money here and needs no switch. With its key in the environment "
-                "it would spend real money, and be off until it is switched on",
+                f"{provider} runs on simulated money here and needs no switch. With its key in the "
+                "environment it would spend real money, and be off until it is switched on",
                 field="provider",
             )
         if not state.available:
-            raise BadInput(f"{provider} has no key here; set it in the environment and restart", field="provider")
+            raise BadInput(
+                f"{provider} has no key here; set it in the environment and restart", field="provider"
+            )
         limit = ledger.spending_limit()
         if limit_micros is not None:
             limit = ledger.set_limit(
@@ -53,7 +55,9 @@ def switch_on(
 
 def switch_off(provider: str, actor: Actor) -> bool:
     """Send nothing more to a provider; what is on its way ends. False: it was off."""
-    return _change(provider, actor, "off", "switch provider off", lambda: generations.switch(provider, on=False))
+    return _change(
+        provider, actor, "off", "switch provider off", lambda: generations.switch(provider, on=False)
+    )
 
 
 def pause(provider: str, actor: Actor) -> bool:
@@ -85,7 +89,9 @@ def _change(provider: str, actor: Actor, kind: str, action: str, act: Callable[[
 
 def _lock(provider: str) -> None:
     if provider not in generations.lock_providers([provider]):
-        raise BadInput(f"there is no provider {provider!r}; `packshot provider list` shows them", field="provider")
+        raise BadInput(
+            f"there is no provider {provider!r}; `packshot provider list` shows them", field="provider"
+        )
 
 
 # -- people ------------------------------------------------------------------------------------

@@ -211,7 +211,7 @@ class _Closing:
     def _judge_late(self, completion: Completion, at: Standing) -> None:
         """The answer came after the attempt was closed: by this same write, or by somebody's evidence."""
         error = completion.error
-        if error is None and at.state != "succeeded":
+        if error is None and at.state != "succeeded" and not generations.answered_late(at.attempt_id):
             # The attempt was settled as something else while its owner was away. What was paid for is
             # kept and what was charged is booked, whoever was right.
             self._keep_images(completion, at)

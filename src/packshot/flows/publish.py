@@ -23,7 +23,10 @@ def activate(image_id: UUID, actor: Actor) -> Activation:
             events.tell(
                 [
                     Happening(
-                        "product", "activated", str(done.product_id), {"sku": done.sku, "image": str(done.after)}
+                        "product",
+                        "activated",
+                        str(done.product_id),
+                        {"sku": done.sku, "image": str(done.after)},
                     )
                 ]
             )

@@ -274,6 +274,19 @@ def keep_evidence(notes: Sequence[tuple[UUID, str, str, Mapping[str, object]]], 
         )
 
 
+def answered_late(attempt_id: UUID) -> bool:
+    """Whether the owner's answer was already kept for an attempt that others had closed."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT EXISTS (SELECT 1 FROM packshot_evidence
+                WHERE attempt_id = %s AND kind = 'late_answer' AND verdict = 'succeeded')
+            """,
+            [attempt_id],
+        )
+        return bool(cursor.fetchone()[0])
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """Where one generation goes next."""

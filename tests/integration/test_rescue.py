@@ -1,0 +1,180 @@
+"""What is left by processes that die: resolved, never sent again."""
+
+from datetime import timedelta
+
+import psycopg
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+
+from packshot import generations, ledger
+from packshot.flows import admit, upkeep
+from packshot.flows.upkeep import Timers
+from packshot.generations.models import Attempt, Evidence, Generation, Process
+from packshot.worker.fence import address
+from tests import build
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+TIMERS = Timers.scaled(20)  # rescue after half a second
+
+
+@pytest.fixture
+def provider():
+    build.provider_row()
+    build.budget("10")
+    return build.StandIn()
+
+
+@pytest.fixture
+def other_session():
+    """A connection that can hold a process's lock."""
+    with psycopg.connect(**address(), autocommit=True) as session:
+        yield session
+
+
+def lock_free_for(seconds: float) -> None:
+    Process.objects.filter(ended_at=None).update(lock_free_since=timezone.now() - timedelta(seconds=seconds))
+
+
+def left_in(state: str, provider: build.StandIn) -> tuple[generations.Enrolled, generations.Claim]:
+    """A claim of a process that is gone, left in `state`."""
+    gone = build.process()
+    build.asked(provider)
+    (claim,) = build.claimed(provider, process_id=gone.id)
+    if state != "intent":
+        admit.start_sending([claim], process_id=gone.id)
+    if state == "accepted":
+        admit.accept({claim.attempt_id: ({"id": "task-1"}, "task-1", 40_000)})
+    lock_free_for(5)
+    return gone, claim
+
+
+def rescue_by(me: generations.Enrolled, other_session: psycopg.Connection) -> list[generations.Claim]:
+    other_session.execute("SELECT pg_advisory_lock(%s)", [me.lock_key])
+    return upkeep.rescue(process_id=me.id, timers=TIMERS, slot=me.slot)
+
+
+def test_what_was_not_sent_goes_back_to_the_queue_with_its_money(provider, other_session):
+    _, claim = left_in("intent", provider)
+    assert rescue_by(build.process(), other_session) == []
+    assert build.attempt(claim).state == "released"
+    row = build.generation(claim)
+    assert (row.status, row.worker_deaths) == ("pending", 1)
+    assert build.balances() == (0, 0)
+    assert len(build.claimed(provider)) == 1
+
+
+def test_what_was_on_its_way_becomes_uncertain_and_is_not_sent_again(provider, other_session):
+    _, claim = left_in("sending", provider)
+    assert rescue_by(build.process(), other_session) == []
+    assert build.attempt(claim).state == "uncertain"
+    assert build.attempt(claim).error_kind == "worker_lost"
+    assert build.generation(claim).status == "uncertain"
+    assert build.claimed(provider) == []
+    assert build.balances() == (0, 40_000)
+    assert [each.state for each in ledger.held()] == ["uncertain"]
+
+
+def test_a_ticket_is_taken_over_and_collected_without_paying_again(provider, other_session):
+    _, claim = left_in("accepted", provider)
+    me = build.process()
+    (adopted,) = rescue_by(me, other_session)
+    assert (adopted.attempt_id, adopted.ticket, adopted.cost_micros) == (
+        claim.attempt_id,
+        {"id": "task-1"},
+        40_000,
+    )
+    assert build.attempt(claim).process_id == me.id
+    assert Attempt.objects.count() == 1
+
+
+def test_a_process_whose_lock_is_held_is_left_alone_however_long_it_pauses(provider, other_session):
+    paused, claim = left_in("sending", provider)
+    other_session.execute("SELECT pg_advisory_lock(%s)", [paused.lock_key])
+    assert upkeep.rescue(process_id=build.process().id, timers=TIMERS, slot=2) == []
+    assert build.attempt(claim).state == "sending"
+    assert Process.objects.get(pk=paused.id).lock_free_since is None
+
+
+def test_a_lock_that_was_free_for_a_moment_only_is_no_death(provider, other_session):
+    _, claim = left_in("sending", provider)
+    Process.objects.update(lock_free_since=None)
+    rescue_by(build.process(), other_session)
+    assert build.attempt(claim).state == "sending"
+    assert Process.objects.filter(lock_free_since=None).count() == 1  # the rescuer itself
+
+
+def test_a_process_that_retired_leaves_its_tickets_at_once(provider, other_session):
+    gone, _ = left_in("accepted", provider)
+    Process.objects.update(lock_free_since=None)
+    generations.retire(gone.id)
+    assert len(rescue_by(build.process(), other_session)) == 1
+
+
+def test_a_silent_holder_is_cut_off(provider, other_session):
+    paused = build.process()
+    other_session.execute("SELECT pg_advisory_lock(%s)", [paused.lock_key])
+    Process.objects.filter(pk=paused.id).update(seen_at=timezone.now() - timedelta(seconds=400))
+    assert generations.end_silent(330) == 1
+    with pytest.raises(psycopg.OperationalError):
+        other_session.execute("SELECT 1")
+
+
+def test_the_overtaken_owner_cannot_send_but_its_late_answer_counts(provider, other_session):
+    gone, claim = left_in("sending", provider)
+    rescue_by(build.process(), other_session)
+    assert generations.beat(gone.id) is False
+    assert admit.start_sending([claim], process_id=gone.id) == set()
+    build.end(build.delivered(claim))
+    assert build.generation(claim).status == "completed"
+    assert Evidence.objects.get().kind == "late_answer"
+    assert build.balances() == (40_000, 0)
+
+
+def test_an_overtaken_owner_that_still_stores_its_ticket_loses_nothing(provider, other_session):
+    _, claim = left_in("sending", provider)
+    rescue_by(build.process(), other_session)
+    admit.accept({claim.attempt_id: ({"id": "task-9"}, "task-9", 40_000)})
+    row = build.attempt(claim)
+    assert (row.state, row.request_id, row.ticket["state"]) == ("uncertain", "task-9", {"id": "task-9"})
+
+
+def test_two_rescuers_at_once_share_nothing(provider, other_session):
+    left_in("accepted", provider)
+    first, second = build.process(), build.process()
+    other_session.execute("SELECT pg_advisory_lock(%s), pg_advisory_lock(%s)", [first.lock_key, second.lock_key])
+    taken = [
+        upkeep.rescue(process_id=each.id, timers=TIMERS, slot=each.slot) for each in (first, second)
+    ]
+    assert sorted(len(claims) for claims in taken) == [0, 1]
+
+
+def test_an_admission_whose_commit_got_lost_is_given_back(provider):
+    me = build.process()
+    build.asked(provider, 2)
+    known, lost = build.claimed(provider, process_id=me.id)
+    Attempt.objects.update(created_at=timezone.now() - timedelta(seconds=60))
+    returned = upkeep.give_back_unstarted(me.id, running={known.attempt_id}, older_than_s=4)
+    assert returned == 1
+    assert build.attempt(lost).state == "released"
+    assert build.attempt(known).state == "intent"
+
+
+def test_what_waits_wakes_when_its_time_has_come_by_the_databases_clock(provider):
+    (waiting,) = build.asked(provider)
+    with transaction.atomic():
+        generations.park({waiting: ("retry", "later")}, look_again_s=0.2)
+    assert upkeep.wake_due() == 0
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_sleep(0.25)")
+    assert upkeep.wake_due() == 1
+    assert Generation.objects.get().wait_reason is None
+
+
+def test_timers_that_contradict_each_other_are_refused_at_start():
+    Timers().check(longest_deadline_s=300)
+    with pytest.raises(ValueError, match="deadline"):
+        Timers().check(longest_deadline_s=331)
+    with pytest.raises(ValueError, match="lock"):
+        Timers(lock_check_s=11).check(longest_deadline_s=300)
