@@ -159,9 +159,7 @@ def process() -> generations.Enrolled:
     return generations.enrol("pay")
 
 
-def claimed(
-    provider: StandIn, *, process_id: UUID | None = None, most: int = 100
-) -> list[Claim]:
+def claimed(provider: StandIn, *, process_id: UUID | None = None, most: int = 100) -> list[Claim]:
     return admit.admit(provider, process_id=process_id or process().id, most=most)
 
 
@@ -205,4 +203,3 @@ def balances(*, simulated: bool = True) -> tuple[Micros, Micros]:
         each for each in ledger.budgets() if each.scope == "everything" and each.simulated is simulated
     )
     return Micros(state.spent_micros), Micros(state.reserved_micros)
-

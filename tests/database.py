@@ -34,7 +34,10 @@ def _start() -> None:
 
     cluster = None
     given = os.environ.get("PACKSHOT_TEST_DATABASE_URL")
-    if given:
+    if os.environ.get("PACKSHOT_TEST_DATABASE") == "none":
+        # Unit tests alone: whoever reaches for a database has made a mistake, and is told so.
+        os.environ["DATABASE_URL"] = "postgresql://nobody@127.0.0.1:1/none"
+    elif given:
         os.environ["DATABASE_URL"] = given
     else:
         from packshot.embedded import Cluster

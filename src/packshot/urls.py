@@ -12,6 +12,7 @@ from packshot.web.security import needs
 _OF_OTHERS = (
     ("accounts/login/", account.login, "account_login", "sign_in"),
     ("accounts/logout/", account.logout, "account_logout", "sign_in"),
+    ("accounts/inactive/", account.account_inactive, "account_inactive", "sign_in"),
     ("accounts/password/change/", account.password_change, "account_change_password", "own_account"),
     ("accounts/reauthenticate/", account.reauthenticate, "account_reauthenticate", "own_account"),
     ("static/<slug:version>/<path:path>", assets.serve, "static", "public"),

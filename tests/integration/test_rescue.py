@@ -143,10 +143,10 @@ def test_an_overtaken_owner_that_still_stores_its_ticket_loses_nothing(provider,
 def test_two_rescuers_at_once_share_nothing(provider, other_session):
     left_in("accepted", provider)
     first, second = build.process(), build.process()
-    other_session.execute("SELECT pg_advisory_lock(%s), pg_advisory_lock(%s)", [first.lock_key, second.lock_key])
-    taken = [
-        upkeep.rescue(process_id=each.id, timers=TIMERS, slot=each.slot) for each in (first, second)
-    ]
+    other_session.execute(
+        "SELECT pg_advisory_lock(%s), pg_advisory_lock(%s)", [first.lock_key, second.lock_key]
+    )
+    taken = [upkeep.rescue(process_id=each.id, timers=TIMERS, slot=each.slot) for each in (first, second)]
     assert sorted(len(claims) for claims in taken) == [0, 1]
 
 

@@ -31,6 +31,7 @@ ADDRESSES: dict[str, list[object]] = {
     "static": ["any", "packshot.css"],
     "account_login": [],
     "account_logout": [],
+    "account_inactive": [],
     "account_change_password": [],
     "account_reauthenticate": [],
 }

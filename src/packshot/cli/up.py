@@ -246,17 +246,16 @@ class _Site:
                     f"The database still serves {many(others, 'connection')} of others and stays. "
                     f"To stop it: {program()} db stop"
                 )
+        say("Stopped.")
 
     def _say_what_is_on_its_way(self) -> None:
         from packshot.cli.preparing import paid_calls_on_their_way
 
         count = paid_calls_on_their_way()
         if count and count != self._on_their_way:
-            say(
-                f"Waiting for {many(count, 'paid call')} on the way. "
-                "Ctrl-C again stops at once, and they become uncertain."
-            )
-        self._on_their_way = count
+            way_out = "" if self._on_their_way else " Ctrl-C again stops at once: they become uncertain."
+            say(f"Waiting for {many(count, 'paid call')} on the way.{way_out}")
+            self._on_their_way = count
 
 
 def _providers(simulated: Mapping[str, bool]) -> str:

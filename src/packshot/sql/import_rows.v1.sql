@@ -1,8 +1,9 @@
 -- Where an import lays its rows before it compares and writes. Read by catalogue.intake only; one
--- transaction's own table, gone at its end.
+-- transaction's own table, gone at its end. `id` is the product's if it turns out to be new.
 CREATE TEMPORARY TABLE import_row (
     row integer NOT NULL,
-    sku text PRIMARY KEY,
+    id uuid NOT NULL,
+    sku text COLLATE "C" PRIMARY KEY,
     name text NOT NULL,
     description text NOT NULL,
     category_path text NOT NULL,
