@@ -29,7 +29,11 @@ def _default_data() -> Path:
 def _kept_secret(path: Path) -> str:
     """A random secret made at first start and kept beside the data, readable by its owner only."""
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.parent.exists():
+            path.parent.mkdir(parents=True)
+            if os.geteuid() == 0:
+                # Root's umask may close the folder, and the database runs as a user of its own in it.
+                path.parent.chmod(0o755)
         fresh = path.with_suffix(f".{os.getpid()}")
         fresh.touch(mode=0o600)
         fresh.write_text(secrets.token_urlsafe(48))
@@ -42,7 +46,7 @@ def _kept_secret(path: Path) -> str:
     return path.read_text().strip()
 
 
-DATA = Path(os.environ.get("PACKSHOT_DATA") or _default_data()).absolute()
+DATA = Path(os.environ.get("PACKSHOT_DATA") or _default_data()).resolve()
 DATABASE_URL = os.environ.get("DATABASE_URL", "")
 BLOB_URL = os.environ.get("BLOB_URL") or f"file://{DATA / 'blobs'}"
 HOST = os.environ.get("PACKSHOT_HOST") or "127.0.0.1"

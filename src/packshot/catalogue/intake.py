@@ -3,7 +3,8 @@
 An empty cell leaves what is there: files often carry a part of the catalogue's columns, and an import must
 not erase the rest. So attributes and other systems' ids are added to those that are known, name by name.
 
-The three verbs belong to one transaction, in this order: `stage`, `compare`, `write`.
+The verbs belong to one transaction, in this order: `stage`, `compare`, or `stage`, `take_turn`, `compare`,
+`write`.
 """
 
 import json
@@ -128,15 +129,18 @@ _PAIRED = f"""
 """
 
 
-def compare(*, about_to_write: bool) -> Comparison:
-    """Pair the staged products with the catalogue's, and say what would become of them.
+def take_turn() -> None:
+    """Wait until no other import is between comparing and its commit: each must see what the other wrote.
 
-    Before a write it waits for its turn: two imports would each compare with a catalogue that the other is
-    about to change. Reading a long file, which comes before, is nobody's turn.
+    Reading a file takes the longest and needs no turn.
     """
     with connection.cursor() as cursor:
-        if about_to_write:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_ONE_AT_A_TIME])
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_ONE_AT_A_TIME])
+
+
+def compare() -> Comparison:
+    """Pair the staged products with the catalogue's, and say what writing them would do."""
+    with connection.cursor() as cursor:
         cursor.execute(_PAIRED)
         cursor.execute(
             """

@@ -14,6 +14,8 @@ from types import FrameType
 # Names the process that a child must not outlive.
 _SUPERVISOR = "PACKSHOT_SUPERVISOR"
 _PR_SET_PDEATHSIG = 1
+# Whether this process is such a child: then the database is its supervisor's business.
+supervised = False
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
@@ -30,8 +32,12 @@ def follow_supervisor() -> None:
     A killed supervisor thereby still drains its workers. Called by the child, not between fork and exec,
     where a thread of the parent could have left a lock behind.
     """
+    global supervised
     supervisor = os.environ.pop(_SUPERVISOR, None)
-    if supervisor is None or not sys.platform.startswith("linux"):
+    if supervisor is None:
+        return
+    supervised = True
+    if not sys.platform.startswith("linux"):
         return
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != int(supervisor):  # it died before we could ask

@@ -36,10 +36,10 @@ class Entry:
 
 COMMANDS: dict[str, Entry] = {
     "up": Entry("up:app", RUN, "Start everything: database, site, workers. Stop it with Ctrl-C.", "nothing"),
-    "serve": Entry("processes:serve", RUN, "Run the site alone.", stays=True),
-    "work": Entry("processes:work", RUN, "Run the workers alone.", stays=True),
+    "serve": Entry("processes:serve", RUN, "Run the site alone.", "nothing", stays=True),
+    "work": Entry("processes:work", RUN, "Run the workers alone.", "nothing", stays=True),
     "simulate": Entry(
-        "processes:simulate", RUN, "Run the simulator of the providers alone.", "django", stays=True
+        "processes:simulate", RUN, "Run the simulator of the providers alone.", "nothing", stays=True
     ),
     "doctor": Entry("doctor:app", RUN, "Check this installation, and say how to mend it.", "django"),
     "import": Entry("importing:app", CATALOGUE, "Import a catalogue file."),

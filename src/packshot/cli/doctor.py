@@ -288,12 +288,12 @@ def _people() -> Finding:
 def _workers() -> Finding:
     since = timezone.now() - timedelta(seconds=HEARTBEAT_WITHIN_S)
     living = Counter(Process.objects.filter(ended_at=None, seen_at__gte=since).values_list("kind", flat=True))
-    said = " and ".join(many(living[kind], f"{kind} process", f"{kind} processes") for kind in ("pay", "chores"))
+    said = " and ".join(
+        many(living[kind], f"{kind} process", f"{kind} processes") for kind in ("pay", "chores")
+    )
     if missing := [kind for kind in ("pay", "chores") if not living[kind]]:
         remedy = f"Start {' and '.join(missing)}: {program()} up, or {program()} work"
-        return Finding(
-            "workers", False, f"{said} seen within {HEARTBEAT_WITHIN_S} s", remedy
-        )
+        return Finding("workers", False, f"{said} seen within {HEARTBEAT_WITHIN_S} s", remedy)
     return Finding("workers", True, f"{said} seen within {HEARTBEAT_WITHIN_S} s")
 
 

@@ -2,17 +2,21 @@
 
 import asyncio
 import contextlib
+import time
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
+import django
 import typer
-from django.conf import settings
-
+from packshot import settings
+from packshot.cli import children
 from packshot.cli.addresses import port_is_free
 from packshot.cli.children import Child, Supervisor
-from packshot.cli.screen import say, warn
+from packshot.cli.database import use_database
+from packshot.cli.screen import many, program, say, warn
 from packshot.kernel.errors import BadInput
+from packshot.kernel.redaction import redact
 
 serve = typer.Typer(add_completion=False)
 work = typer.Typer(add_completion=False)
@@ -21,6 +25,7 @@ simulate = typer.Typer(add_completion=False)
 # A job of the background queue that is in hand is finished first; each is a matter of seconds.
 CHORES_PATIENCE_S = 30.0
 MOST_IN_FLIGHT = 500
+SAY_EVERY_S = 10.0
 
 
 @serve.command()
@@ -31,8 +36,12 @@ def serve_site(
     """Run the site alone, until SIGTERM or Ctrl-C. Needs the database; workers run with `packshot work`."""
     import uvicorn
 
+    # Read first, which takes a second, while whoever started this one brings the database up.
+    from packshot.asgi import application
+
+    _wait_for_database()
     uvicorn.run(
-        "packshot.asgi:application",
+        application,
         host=host,
         port=port,
         log_config=None,
@@ -64,6 +73,9 @@ def work_queue(
 
 
 def _both(in_flight: int) -> None:
+    if not children.supervised:
+        django.setup()
+        use_database()
     with Supervisor(say=warn) as supervisor:
         pay = supervisor.add(
             Child("pay", ["work", "--only", "pay", "--in-flight", str(in_flight)], patience_s=None)
@@ -75,11 +87,13 @@ def _both(in_flight: int) -> None:
 
 
 def _pay(in_flight: int) -> None:
+    django.setup()
     from packshot import blobs
     from packshot.flows.desk import desk, enrol_desk
     from packshot.flows.upkeep import Timers
     from packshot.worker.pay import PayWorker, Settings
 
+    _wait_for_database()
     enrol_desk()
     here = desk()
     timers = Timers.scaled(settings.TIMER_SCALE)
@@ -97,9 +111,37 @@ def _pay(in_flight: int) -> None:
 
 
 def _chores() -> None:
+    django.setup()
     from packshot.worker import chores
 
+    _wait_for_database()
     asyncio.run(chores.serve())
+
+
+def _wait_for_database() -> None:
+    """Return when the tables are this version's. Who migrates them is somebody else's business."""
+    from django.db import DatabaseError, connection
+
+    from packshot.cli.preparing import waiting_migrations
+
+    if not children.supervised:
+        use_database()
+    said_at = time.monotonic()
+    while True:
+        try:
+            waiting = waiting_migrations()
+            if not waiting:
+                return
+            trouble = (
+                f"the tables lack {many(waiting, 'migration')}; apply them with `{program()} db migrate`"
+            )
+        except DatabaseError as problem:
+            connection.close()
+            trouble = f"it does not answer: {redact(str(problem)).splitlines()[0]}"
+        if time.monotonic() - said_at > SAY_EVERY_S:
+            said_at = time.monotonic()
+            warn(f"Waiting for the database: {trouble}")
+        time.sleep(0.1)
 
 
 @simulate.command()

@@ -109,6 +109,7 @@ class _Site:
         self.web: Child | None = None
         self.work: Child | None = None
         self.simulator: Child | None = None
+        self.first_page_s = 0.0
         self._looked_at = 0.0
         self._on_their_way = 0
 
@@ -129,23 +130,23 @@ class _Site:
         import django
 
         with ThreadPoolExecutor(1) as background:
-            # Making or recovering a cluster is the server's work: meanwhile this process reads its code.
+            # Making or recovering a cluster is the server's work: meanwhile two processes read their code.
             ready = background.submit(self.database.ensure_running) if self.database else None
+            self.web = self.supervisor.add(Child("The site", ["serve"]))
             django.setup()
-            self._start_simulator()
             if ready is not None:
                 ready.result()
         from packshot.cli.preparing import begin, migrate
 
         self._go_on(step, "Bringing the tables up to date")
         migrate()
-        self.web = self.supervisor.add(Child("The site", ["serve"]))
-        self._go_on(step, "Looking at the catalogue")
-        beginning = begin(demo=demo)
-        self._go_on(step, "Waiting for the simulator")
-        self._start_workers()
         self._go_on(step, "Waiting for the first page")
+        beginning = begin(demo=demo)
+        self._start_simulator()
         self._wait_for("the site", lambda: answers(f"{self.address}/healthz"))
+        self.first_page_s = _seconds_since_start()
+        self._go_on(step, "Starting the workers")
+        self._start_workers()
         return beginning
 
     def _go_on(self, step: Callable[[str], None], words: str) -> None:
@@ -154,8 +155,7 @@ class _Site:
         step(words)
 
     def _start_simulator(self) -> None:
-        from django.conf import settings
-
+        from packshot import settings
         from packshot.flows.desk import uses_simulator
 
         if uses_simulator() and not settings.SIMULATOR_URL:
@@ -184,8 +184,7 @@ class _Site:
             time.sleep(0.05)
 
     def _greet(self, beginning: "Beginning | None") -> None:
-        from django.conf import settings
-
+        from packshot import settings
         from packshot.flows.desk import desk
 
         lines = Table.grid(padding=(0, 2, 0, 0))
@@ -204,7 +203,7 @@ class _Site:
         lines.add_row("Data", str(settings.DATA))
         out = screen()
         out.print(Panel(lines, title="Packshot", title_align="left", expand=False, padding=(1, 2)))
-        out.print(f"Ready after {_seconds_since_start():.1f} s. Ctrl-C stops it.")
+        out.print(f"Ready. First page after {self.first_page_s:.1f} s. Ctrl-C stops it.")
         if settings.HOST not in ("127.0.0.1", "localhost", "::1"):
             warn(
                 f"It listens on {settings.HOST}: others on the network can reach it, without encryption. "

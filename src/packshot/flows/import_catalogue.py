@@ -1,20 +1,29 @@
 """From a catalogue file to products: a plan that changes nothing, or everything in one transaction."""
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import cast
+from typing import cast, get_args
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.db import transaction
 
 from packshot import catalogue, events, preferences
 from packshot.accounts import Actor, audit
-from packshot.catalogue import intake as staging
-from packshot.catalogue.formats import CatalogueFile, Format, RowProblem, load_mapping, open_catalogue
-from packshot.catalogue.intake import Intake
-from packshot.catalogue.models import ImportRecord, Product
+from packshot.catalogue import intake
+from packshot.catalogue.formats import (
+    CatalogueFile,
+    FieldMapping,
+    Format,
+    RowProblem,
+    load_mapping,
+    open_catalogue,
+    shipped_mappings,
+)
+from packshot.catalogue.intake import Comparison, Example, Reading
+from packshot.catalogue.models import ImportRecord, Product, PromptTemplate
 from packshot.events import Happening
 from packshot.kernel.errors import BadInput
 
@@ -30,21 +39,28 @@ class ImportPlan:
     changed: int
     unchanged: int
     rejected: int
-    revived: int
+    revived: int  # archived products that come back; counted as changed, too
     problem_count: int
     problems: tuple[RowProblem, ...]  # the first thousand
-    examples: tuple[tuple[int, str, str], ...]  # row, SKU, created or changed
+    examples: tuple[Example, ...]  # the first fifty that are created or changed
     applied: bool
     id: UUID | None = None
 
 
-def plan(path: Path, *, format: str | None = None, mapping: str | Path | None = None) -> ImportPlan:  # noqa: A002
+def plan(
+    path: Path,
+    *,
+    format: str | None = None,  # noqa: A002
+    mapping: str | Path | None = None,
+    image_base: str | None = None,
+) -> ImportPlan:
     """What `apply` would do with this file now. Changes nothing. Raises BadInput for an unusable file."""
-    source = _open(path, format, mapping)
+    source = _open(path, format, mapping, image_base)
     with transaction.atomic():
-        found = _stage(source)
+        read = _stage(source)
+        found = intake.compare()
         transaction.set_rollback(True)
-    return _described(source, found, applied=False)
+    return _described(source, read, found, record=None)
 
 
 def apply(
@@ -53,89 +69,134 @@ def apply(
     *,
     format: str | None = None,  # noqa: A002
     mapping: str | Path | None = None,
+    image_base: str | None = None,
 ) -> ImportPlan:
-    """Import this file: all of its good rows, or nothing. A second time changes nothing."""
+    """Import this file: all of its good rows, or nothing. A second time changes nothing.
+
+    `image_base` completes the relative image addresses of a file that is read through a mapping.
+    """
     if not actor.may("edit_catalogue"):
         raise BadInput("your role may not import products")
-    source = _open(path, format, mapping)
+    source = _open(path, format, mapping, image_base)
     with path.open("rb") as content:
         sha256 = hashlib.file_digest(content, "sha256").hexdigest()
     with transaction.atomic():
-        found = _stage(source)
-        staging.write()
+        read = _stage(source)
+        intake.take_turn()
+        found = intake.compare()
+        intake.write()
         record = ImportRecord.objects.create(
-            file_name=path.name,
+            file_name=_file_name(source),
             file_sha256=sha256,
             format=source.format,
             created=found.created,
             changed=found.changed,
             unchanged=found.unchanged,
-            rejected=found.rejected,
-            problems=[asdict(problem) for problem in found.problems],
+            rejected=read.rejected,
+            problems=[asdict(problem) for problem in read.problems],
             applied_by_id=actor.id,
         )
-        audit(actor, "import catalogue", path.name, created=found.created, changed=found.changed)
-        events.tell(
-            [
-                Happening(
-                    "catalogue",
-                    "imported",
-                    str(record.id),
-                    {"created": found.created, "changed": found.changed, "rejected": found.rejected},
-                )
-            ]
-        )
-    return _described(source, found, applied=True, record=record.id)
+        counts = {"created": found.created, "changed": found.changed, "rejected": read.rejected}
+        audit(actor, "import catalogue", record.file_name, sha256=sha256, **counts)
+        events.tell([Happening("catalogue", "imported", str(record.id), counts)])
+    return _described(source, read, found, record=record.id)
 
 
 def load_demo(actor: Actor) -> ImportPlan | None:
-    """The demo catalogue and its templates, into an empty site only."""
+    """The demo catalogue with its templates, into an empty site only."""
     if Product.objects.exists():
         return None
-    with as_file(files(catalogue) / "demo" / "hemp.csv") as path:
+    with transaction.atomic(), as_file(files(catalogue) / "demo" / "hemp.csv") as path:
+        load_templates(actor)
         return apply(path, actor)
 
 
 def load_templates(actor: Actor) -> int:
-    """The templates that ship, where none of their names exists. Returns how many were added."""
-    added = 0
-    for each in catalogue.shipped_templates():
-        if not catalogue.has_template(each.name):
-            catalogue.save_template(each.name, each.text, category_path=each.category_path)
-            added += 1
-    return added
+    """The templates that ship, beside the site's own. Returns how many were added.
 
-
-def _open(path: Path, format: str | None, mapping: str | Path | None) -> CatalogueFile:  # noqa: A002
-    return open_catalogue(
-        path,
-        format=cast(Format | None, format),
-        mapping=load_mapping(mapping) if mapping is not None else None,
+    One whose name was ever used stays as people left it, and a category keeps the template it has.
+    """
+    if not actor.may("edit_templates"):
+        raise BadInput("your role may not change templates")
+    served = set(
+        PromptTemplate.objects.filter(archived_at=None, category__isnull=False).values_list(
+            "category__path", flat=True
+        )
     )
+    missing = [
+        each
+        for each in catalogue.shipped_templates()
+        if each.category_path not in served and not catalogue.has_template(each.name)
+    ]
+    if missing:
+        with transaction.atomic():
+            for each in missing:
+                catalogue.save_template(
+                    each.name, each.text, category_path=each.category_path, person_id=actor.id
+                )
+            audit(actor, "load templates", "shipped", names=[each.name for each in missing])
+    return len(missing)
 
 
-def _stage(source: CatalogueFile) -> Intake:
+def _open(
+    path: Path,
+    format: str | None,  # noqa: A002
+    mapping: str | Path | None,
+    image_base: str | None,
+) -> CatalogueFile:
+    if format is not None and format not in get_args(Format):
+        raise BadInput(
+            f"there is no format {format!r}; there are {', '.join(get_args(Format))}", field="format"
+        )
+    known = load_mapping(mapping) if mapping is not None else None
+    if image_base is not None:
+        known = _completing(known, image_base)
+    return open_catalogue(path, format=cast(Format | None, format), mapping=known)
+
+
+def _completing(mapping: FieldMapping | None, image_base: str) -> FieldMapping:
+    """`mapping` with the address that completes relative ones."""
+    if mapping is None:
+        raise BadInput(
+            "an image base goes with a mapping, which says where the images stand: name one, your own or "
+            f"a shipped one ({', '.join(shipped_mappings())})",
+            field="image_base",
+        )
+    address = urlsplit(image_base.strip())
+    if address.scheme not in ("http", "https") or not address.hostname:
+        raise BadInput(
+            f"{image_base!r} is no image base; write one like https://shop.example.com/media/",
+            field="image_base",
+        )
+    # Without the slash the last folder would be taken for a file's name and replaced.
+    return replace(mapping, image_base=address.geturl().rstrip("/") + "/")
+
+
+def _stage(source: CatalogueFile) -> Reading:
     patterns = preferences.get("placeholder_list")
-    found = staging.stage(source, lambda url: preferences.is_placeholder(url, patterns))
-    staging.compare(found)
-    return found
+    return intake.stage(source, lambda url: preferences.is_placeholder(url, patterns))
+
+
+def _file_name(source: CatalogueFile) -> str:
+    """The file's name as text: on Linux a name may hold bytes that are none, which no database takes."""
+    return source.path.name.encode("utf-8", "replace").decode()
 
 
 def _described(
-    source: CatalogueFile, found: Intake, *, applied: bool, record: UUID | None = None
+    source: CatalogueFile, read: Reading, found: Comparison, *, record: UUID | None
 ) -> ImportPlan:
     return ImportPlan(
-        file_name=source.path.name,
+        file_name=_file_name(source),
         label=source.label,
         notes=source.notes,
         created=found.created,
         changed=found.changed,
         unchanged=found.unchanged,
-        rejected=found.rejected,
+        rejected=read.rejected,
         revived=found.revived,
-        problem_count=found.problem_count,
-        problems=tuple(found.problems),
-        examples=tuple(found.examples),
-        applied=applied,
+        problem_count=read.problem_count,
+        problems=read.problems,
+        examples=found.examples,
+        applied=record is not None,
         id=record,
     )

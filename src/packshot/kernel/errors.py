@@ -3,6 +3,10 @@
     PackshotError
     |-- BadInput            the caller can mend it: says what, where, and what to do
     |-- OverBudget          no room now; names the budget and its figures
+    |-- NoDatabase          embedded: no server can run here; says why and what to set
+    |-- StoreDown, StoreFull, MissingBlob    blobs: bytes cannot be kept, or are not there
+    |-- BadImage, DecoderDied                imaging: bytes that are no picture, or that killed the decoder
+    |-- CallFailed          providers.http: no complete answer; its kinds say whether anything was sent
     `-- ProviderError       what a provider did with one paid request
         |-- TryLater        busy, charged nothing: ask again after `after_s`
         |-- Refused         final for this request: the prompt, a parameter, a retired model

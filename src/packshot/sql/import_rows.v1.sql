@@ -3,7 +3,7 @@
 CREATE TEMPORARY TABLE import_row (
     row integer NOT NULL,
     id uuid NOT NULL,
-    sku text COLLATE "C" PRIMARY KEY,
+    sku text PRIMARY KEY,
     name text NOT NULL,
     description text NOT NULL,
     category_path text NOT NULL,

@@ -201,15 +201,19 @@ BEGIN
             duration_ms = excluded.duration_ms, durations = excluded.durations, histogram = excluded.histogram
         WHERE old IS DISTINCT FROM excluded
     ),
-    -- In one statement both see the rows as they were, so this leaves the ones that `kept` touches alone.
+    -- In one statement all see the rows as they were, so these leave the ones that `kept` touches alone.
+    folded AS (
+        DELETE FROM packshot_rollup AS old
+        WHERE old.slot <> 0 AND (old.bucket = packshot_all_time() OR (old.bucket >= first AND old.bucket < after))
+    ),
     gone AS (
         DELETE FROM packshot_rollup AS old
-        WHERE (old.bucket = packshot_all_time() OR (old.bucket >= first AND old.bucket < after))
-            AND (old.slot <> 0 OR NOT EXISTS (
+        WHERE old.slot = 0 AND (old.bucket = packshot_all_time() OR (old.bucket >= first AND old.bucket < after))
+            AND NOT EXISTS (
                 SELECT 1 FROM exact
                 WHERE (exact.bucket, exact.provider, exact.model, exact.simulated)
                     = (old.bucket, old.provider, old.model, old.simulated)
-            ))
+            )
     )
     SELECT bucket, provider, model, simulated, line.figure, coalesce(line.stored, 0), coalesce(line.exact, 0)
     FROM stored

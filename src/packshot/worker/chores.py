@@ -16,7 +16,11 @@ async def serve(*, concurrency: int = 2) -> None:
     from procrastinate.contrib.django.django_connector import DjangoConnector
 
     from packshot import generations
+    from packshot.flows import look
 
+    swept = await asyncio.to_thread(look.store().sweep)
+    if swept:
+        log.info("removed %s half-written files of an earlier process", swept)
     database = Database(threads=1)
     me = await database.surely(generations.enrol, "chores")
     connector = cast(DjangoConnector, app.connector)
@@ -36,6 +40,7 @@ async def serve(*, concurrency: int = 2) -> None:
     finally:
         beat.cancel()
         await asyncio.gather(beat, return_exceptions=True)
+        await asyncio.to_thread(look.decoder().close)
         await database.once(generations.retire, me.id)
         database.close()
 

@@ -1,7 +1,11 @@
 """The handlers of background work, by name. Each calls one flow."""
 
+import functools
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 from uuid import UUID
 
+from django.db import close_old_connections
 from procrastinate import App, RetryStrategy
 
 # A decoder that died, a store that was away: tried again for about half an hour, then the nightly care
@@ -9,16 +13,36 @@ from procrastinate import App, RetryStrategy
 _RETRY = RetryStrategy(max_attempts=8, exponential_wait=3)
 
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _on_a_live_connection(work: Callable[P, T]) -> Callable[P, T]:
+    """Handlers run on threads that outlive a restart of the database; a dead connection is dropped first."""
+
+    @functools.wraps(work)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
+        close_old_connections()
+        try:
+            return work(*args, **kwargs)
+        finally:
+            close_old_connections()
+
+    return wrapped
+
+
 def register(app: App) -> None:
     """Give Procrastinate the handlers. Flows are imported when work comes, not at start of every process."""
 
     @app.task(name="look", queue="chores", retry=_RETRY)
+    @_on_a_live_connection
     def look(image_id: str) -> None:
         from packshot.flows.look import look_at
 
         look_at(UUID(image_id))
 
     @app.task(name="rendition", queue="chores", retry=_RETRY)
+    @_on_a_live_connection
     def rendition(image_id: str, spec: str) -> None:
         from packshot.flows.look import make_rendition
 
@@ -34,6 +58,7 @@ def register(app: App) -> None:
 
     @app.periodic(cron="*/5 * * * *", periodic_id="look_again")
     @app.task(name="look_again", queue="chores", queueing_lock="look_again")
+    @_on_a_live_connection
     def look_again(timestamp: int) -> None:
         from packshot.flows.upkeep import look_again as again
 
@@ -41,6 +66,7 @@ def register(app: App) -> None:
 
     @app.periodic(cron="17 3 * * *", periodic_id="prune")
     @app.task(name="prune", queue="chores", queueing_lock="prune")
+    @_on_a_live_connection
     def prune(timestamp: int) -> None:
         from packshot.flows.upkeep import prune as cut
 
