@@ -1,11 +1,11 @@
-"""The hub and its frames: nothing is missed, nothing piles up, nothing is made twice, nobody stays who may not."""
+"""The hub and its frames: nothing is missed, piles up or is made twice, and nobody stays who may not."""
 
 import asyncio
 import threading
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from uuid import UUID
 
 import pytest
@@ -15,11 +15,13 @@ from django.test import Client
 
 from packshot import events
 from packshot.accounts.models import User
+from packshot.catalogue.models import Product
 from packshot.events import Happening
 from packshot.events.hub import Hub, Pace, Reader
 from packshot.events.models import Event
 from packshot.web import live
 from packshot.web.live import Admission, Audience, Topic
+from packshot.web.pages import overview
 from tests import build
 from tests.browser import story
 
@@ -129,9 +131,9 @@ async def told(
     return frames
 
 
-def run(story: Awaitable[None]) -> None:
+def run(scene: Awaitable[None]) -> None:
     async def bounded() -> None:
-        await asyncio.wait_for(story, 60)
+        await asyncio.wait_for(scene, 60)
 
     asyncio.run(bounded())
 
@@ -140,7 +142,7 @@ def run(story: Awaitable[None]) -> None:
 
 
 def test_a_reader_hears_at_once_and_not_at_the_next_poll():
-    async def story() -> None:
+    async def scene() -> None:
         async with running(pace=WOKEN_ONLY) as hub, hub.reader("a", "", after=0) as reader:
             await until(listeners)
             begun = time.monotonic()
@@ -148,11 +150,11 @@ def test_a_reader_hears_at_once_and_not_at_the_next_poll():
             assert await told(hub, reader, "one") == [b"one"]
             assert time.monotonic() - begun < 2
 
-    run(story())
+    run(scene())
 
 
 def test_when_listening_dies_the_poll_still_tells_and_listening_comes_back():
-    async def story() -> None:
+    async def scene() -> None:
         deaf = Pace(poll_s=0.2, frame_s=0.02, backoff_s=1.0)
         async with running(pace=deaf) as hub, hub.reader("a", "", after=0) as reader:
             await until(listeners)
@@ -162,11 +164,11 @@ def test_when_listening_dies_the_poll_still_tells_and_listening_comes_back():
             await told(hub, reader, "while-deaf")
             await until(lambda: set(listeners()) - set(dead))
 
-    run(story())
+    run(scene())
 
 
 def test_a_database_that_ends_every_connection_costs_no_event():
-    async def story() -> None:
+    async def scene() -> None:
         def restart() -> None:
             with connection.cursor() as cursor:
                 cursor.execute(
@@ -176,7 +178,6 @@ def test_a_database_that_ends_every_connection_costs_no_event():
                 )
             connection.close()
 
-        connection.close()  # the test's own would be ended too
         async with running() as hub, hub.reader("a", "", after=0) as reader:
             await meanwhile(happen, "before")
             await told(hub, reader, "before")
@@ -184,14 +185,15 @@ def test_a_database_that_ends_every_connection_costs_no_event():
             await meanwhile(happen, "after")
             await told(hub, reader, "after")
 
-    run(story())
+    connection.close()  # the test's own would be ended too
+    run(scene())
 
 
 # -- frames ------------------------------------------------------------------------------------------
 
 
 def test_what_happens_close_together_shares_a_frame():
-    async def story() -> None:
+    async def scene() -> None:
         async with (
             running(pace=Pace(poll_s=0.2, frame_s=0.25)) as hub,
             hub.reader("a", "", after=0) as reader,
@@ -210,33 +212,33 @@ def test_what_happens_close_together_shares_a_frame():
             assert len(frames) <= 2 + (time.monotonic() - begun) / 0.25
             assert b" ".join(frames).split() == [name.encode() for name in names]
 
-    run(story())
+    run(scene())
 
 
 def test_a_frame_holds_two_hundred_things_at_most():
-    async def story() -> None:
+    async def scene() -> None:
         async with running() as hub, hub.reader("a", "", after=0) as reader:
             names = [f"s{number}" for number in range(450)]
             await meanwhile(happen, *names)
             frames = await told(hub, reader, *names)
             assert [len(frame.split()) for frame in frames] == [200, 200, 50]
 
-    run(story())
+    run(scene())
 
 
 def test_more_than_anybody_could_follow_is_one_call_to_look_again():
-    async def story() -> None:
+    async def scene() -> None:
         async with running() as hub, hub.reader("a", "", after=0) as reader:
             await meanwhile(happen, *[f"s{number}" for number in range(1_001)])
             assert await hub.next(reader, timeout_s=10) == b"RESYNC"
             await meanwhile(happen, "later")
             assert await told(hub, reader, "later") == [b"later"]
 
-    run(story())
+    run(scene())
 
 
 def test_a_frame_is_made_once_for_all_who_are_shown_the_same():
-    async def story() -> None:
+    async def scene() -> None:
         maker = Maker()
         async with running(maker) as hub:
             joined = [hub.reader(key, "", after=0) for key in ("a", "b") for _ in range(20)]
@@ -249,11 +251,11 @@ def test_a_frame_is_made_once_for_all_who_are_shown_the_same():
             for each in joined:
                 await each.__aexit__(None, None, None)
 
-    run(story())
+    run(scene())
 
 
 def test_a_frame_that_cannot_be_made_costs_its_own_readers_a_second_look_and_nobody_else_anything():
-    async def story() -> None:
+    async def scene() -> None:
         maker = Maker()
         maker.broken = {"bad"}
         async with running(maker) as hub, hub.reader("bad", "", after=0) as unlucky:
@@ -263,7 +265,7 @@ def test_a_frame_that_cannot_be_made_costs_its_own_readers_a_second_look_and_nob
             await meanwhile(happen, "two")
             assert await told(hub, unlucky, "two") == [b"two"]
 
-    run(story())
+    run(scene())
 
 
 # -- missing nothing ---------------------------------------------------------------------------------
@@ -272,67 +274,55 @@ def test_a_frame_that_cannot_be_made_costs_its_own_readers_a_second_look_and_nob
 def test_a_reader_that_names_the_last_event_it_saw_is_told_exactly_the_rest():
     seen = happen("old", "seen")
 
-    async def story() -> None:
+    async def scene() -> None:
         await meanwhile(happen, "missed-1", "missed-2")
         async with running() as hub, hub.reader("a", "", after=seen) as reader:
             assert await hub.next(reader, timeout_s=10) == b"missed-1 missed-2"
             await meanwhile(happen, "new")
             assert await told(hub, reader, "new") == [b"new"]
 
-    run(story())
+    run(scene())
 
 
 def test_readers_that_come_and_go_while_things_happen_miss_nothing():
-    async def story() -> None:
-        maker = Maker()
-        async with running(maker) as hub:
-            names = [f"s{number}" for number in range(200)]
+    first = happen("first")
+    names = {f"s{number}" for number in range(200)}
 
-            def steadily() -> None:
-                for name in names:
-                    happen(name)
-                    time.sleep(0.002)
+    def numbered(
+        keys: Collection[str], happenings: Sequence[Happening], last_id: int, /, *, replay: bool
+    ) -> Mapping[str, bytes]:
+        told = " ".join([str(last_id), *(each.subject for each in happenings)]).encode()
+        return dict.fromkeys(keys, told) if happenings else {}
 
-            async def follow(number: int) -> None:
-                # Away and back again, each time naming what it saw last, and each time under a new key.
-                seen: set[str] = set()
-                last = 0
-                visit = 0
-                while len(seen) < len(names):
-                    visit += 1
-                    async with hub.reader(f"{number}-{visit}", "", after=last) as reader:
-                        for _ in range(3):
-                            try:
-                                frame = await hub.next(reader, timeout_s=0.3)
-                            except TimeoutError:
-                                break
-                            assert frame is not None
-                            seen |= set(frame.decode().split())
-                            last = max(by_name[name] for name in seen) if seen else 0
-                assert seen == set(names)
+    def steadily() -> None:
+        for name in sorted(names):
+            happen(name)
+            time.sleep(0.002)
 
-            writing = asyncio.create_task(meanwhile(steadily))
-            by_name = {}
+    async def scene() -> None:
+        async def follow(number: int) -> None:
+            # Away and back again, each time naming what it saw last, and each time under a new key.
+            seen: set[str] = set()
+            last, visit = first, 0
+            while not seen >= names:
+                visit += 1
+                async with hub.reader(f"{number}-{visit}", "", after=last) as reader:
+                    for _ in range(1 + visit % 3):
+                        with suppress(TimeoutError):
+                            frame = await hub.next(reader, timeout_s=0.3)
+                            assert frame not in (None, b"RESYNC")
+                            last_told, *told = frame.decode().split()
+                            last = int(last_told)
+                            seen |= set(told)
 
-            def read_ids() -> None:
-                by_name.update(Event.objects.values_list("subject", "id"))
-                connection.close()
+        async with running(numbered) as hub:
+            await asyncio.gather(meanwhile(steadily), *(follow(number) for number in range(5)))
 
-            async def keep_ids() -> None:
-                while not writing.done():
-                    await meanwhile(read_ids)
-                    await asyncio.sleep(0.01)
-                await meanwhile(read_ids)
-
-            await writing
-            await keep_ids()
-            await asyncio.gather(*(follow(number) for number in range(5)))
-
-    run(story())
+    run(scene())
 
 
 def test_a_reader_that_joins_while_a_frame_is_being_made_is_told_it_too():
-    async def story() -> None:
+    async def scene() -> None:
         maker = Maker()
         async with running(maker) as hub, hub.reader("a", "", after=0) as first:
             await meanwhile(happen, "zero")
@@ -347,18 +337,18 @@ def test_a_reader_that_joins_while_a_frame_is_being_made_is_told_it_too():
             await told(hub, late, "one")
             await joining.__aexit__(None, None, None)
 
-    run(story())
+    run(scene())
 
 
 def test_whoever_was_away_too_long_looks_again_from_the_start():
     seen = happen("seen")
     happen(*[f"s{number}" for number in range(1_001)])
 
-    async def story() -> None:
+    async def scene() -> None:
         async with running() as hub, hub.reader("a", "", after=seen) as reader:
             assert await hub.next(reader, timeout_s=10) == b"RESYNC"
 
-    run(story())
+    run(scene())
 
 
 def test_whoever_missed_events_that_are_no_longer_kept_looks_again():
@@ -366,25 +356,25 @@ def test_whoever_missed_events_that_are_no_longer_kept_looks_again():
     happen("gone", "kept")
     Event.objects.filter(subject__in=["seen", "gone"]).delete()
 
-    async def story() -> None:
+    async def scene() -> None:
         async with running() as hub, hub.reader("a", "", after=seen) as reader:
             assert await hub.next(reader, timeout_s=10) == b"RESYNC"
 
-    run(story())
+    run(scene())
 
 
 def test_whoever_saw_more_than_there_is_looks_again():
     newest = happen("one")
 
-    async def story() -> None:
+    async def scene() -> None:
         async with running() as hub, hub.reader("a", "", after=newest + 50) as reader:
             assert await hub.next(reader, timeout_s=10) == b"RESYNC"
 
-    run(story())
+    run(scene())
 
 
 def test_a_page_that_is_newer_than_the_hubs_last_look_is_not_told_to_look_again():
-    async def story() -> None:
+    async def scene() -> None:
         slow = Pace(poll_s=60, frame_s=2.0)
         async with running(pace=slow) as hub, hub.reader("a", "", after=0) as reader:
             await until(listeners)
@@ -394,14 +384,14 @@ def test_a_page_that_is_newer_than_the_hubs_last_look_is_not_told_to_look_again(
             async with hub.reader("b", "", after=newest) as fresh:
                 assert await told(hub, fresh, "two") == [b"two"]
 
-    run(story())
+    run(scene())
 
 
 def test_many_who_come_back_for_the_same_thing_have_it_made_once():
     seen = happen("seen")
     newest = happen("missed")
 
-    async def story() -> None:
+    async def scene() -> None:
         maker = Maker()
         async with running(maker) as hub:
 
@@ -412,14 +402,14 @@ def test_many_who_come_back_for_the_same_thing_have_it_made_once():
             assert set(await asyncio.gather(*(come_back() for _ in range(50)))) == {b"missed"}
             assert maker.made["a", newest] == 1
 
-    run(story())
+    run(scene())
 
 
 # -- piling up nothing ---------------------------------------------------------------------------------
 
 
 def test_a_reader_that_does_not_read_is_told_to_look_again_and_keeps_nobody_waiting():
-    async def story() -> None:
+    async def scene() -> None:
         pace = Pace(poll_s=0.2, frame_s=0.0, frames_waiting=8)
         async with (
             running(pace=pace) as hub,
@@ -434,11 +424,11 @@ def test_a_reader_that_does_not_read_is_told_to_look_again_and_keeps_nobody_wait
             assert waiting[0] == b"RESYNC"
             assert waiting[-1] == b"s29"
 
-    run(story())
+    run(scene())
 
 
 def test_readers_hold_no_connections():
-    async def story() -> None:
+    async def scene() -> None:
         def connections() -> int:
             with connection.cursor() as cursor:
                 cursor.execute(
@@ -449,7 +439,6 @@ def test_readers_hold_no_connections():
             connection.close()
             return count
 
-        connection.close()
         async with running() as hub:
             joined = [hub.reader(f"key-{number % 3}", "", after=0) for number in range(200)]
             readers = [await each.__aenter__() for each in joined]
@@ -461,11 +450,12 @@ def test_readers_hold_no_connections():
             for each in joined:
                 await each.__aexit__(None, None, None)
 
-    run(story())
+    connection.close()
+    run(scene())
 
 
 def test_closing_ends_every_stream_at_once_and_every_new_one():
-    async def story() -> None:
+    async def scene() -> None:
         async with running() as hub, hub.reader("a", "", after=0) as reader:
             await meanwhile(happen, "unread")
             hub.close()
@@ -473,14 +463,14 @@ def test_closing_ends_every_stream_at_once_and_every_new_one():
             async with hub.reader("a", "", after=0) as late:
                 assert await hub.next(late, timeout_s=1) is None
 
-    run(story())
+    run(scene())
 
 
 # -- who may stay ----------------------------------------------------------------------------------------
 
 
 def test_whoever_may_not_stay_is_let_go_and_the_others_are_not():
-    async def story() -> None:
+    async def scene() -> None:
         gone: set[str] = set()
 
         def may_stay(admissions: Sequence[str]) -> list[bool]:
@@ -497,11 +487,11 @@ def test_whoever_may_not_stay_is_let_go_and_the_others_are_not():
             await meanwhile(happen, "one")
             await told(hub, bo, "one")
 
-    run(story())
+    run(scene())
 
 
 def test_rights_are_looked_at_again_by_themselves():
-    async def story() -> None:
+    async def scene() -> None:
         def nobody(admissions: Sequence[str]) -> list[bool]:
             return [False] * len(admissions)
 
@@ -509,7 +499,7 @@ def test_rights_are_looked_at_again_by_themselves():
         async with running(may_stay=nobody, pace=often) as hub, hub.reader("a", "ada", after=0) as ada:
             assert await hub.next(ada, timeout_s=5) is None
 
-    run(story())
+    run(scene())
 
 
 @pytest.fixture
@@ -550,6 +540,11 @@ def provider(monkeypatch) -> build.StandIn:
     build.provider_row()
     build.budget("100")
     return build.StandIn()
+
+
+def test_the_overview_offers_what_it_follows():
+    assert live._topics.keys() >= set(ALL.topics)
+    assert overview.GENERATIONS_SHOWN == 20
 
 
 def frame_of(audience: Audience, since: int, *, replay: bool = False) -> str:
@@ -608,8 +603,6 @@ def test_whoever_may_not_see_costs_is_sent_none(provider):
 
 def test_text_from_outside_cannot_begin_a_field_of_the_stream(provider):
     story.ask(provider, 1)
-    from packshot.catalogue.models import Product
-
     Product.objects.update(name="a\revent: resync\r\ndata: x\nid: 99\n\nb")
     frame = frame_of(ALL, 0, replay=True)
     fields = {line.partition(":")[0] for line in frame.rstrip("\n").split("\n")}

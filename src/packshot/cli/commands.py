@@ -125,12 +125,21 @@ def _show_version(asked: bool) -> None:
         raise typer.Exit
 
 
+def _use_data(folder: Path | None) -> None:
+    # While words are read: the command's module is imported before this group's own function is called.
+    if folder is not None and str(folder) != os.environ.get("PACKSHOT_DATA"):
+        from packshot.cli.screen import use_data
+
+        use_data(folder)
+
+
 @app.callback(epilog="Settings are environment variables: PACKSHOT_DATA, DATABASE_URL, BLOB_URL and others.")
 def packshot(
     data: Annotated[
         Path | None,
         typer.Option(
             help="Folder of the data, for every command.",
+            callback=_use_data,
             envvar="PACKSHOT_DATA",
             file_okay=False,
             metavar="DIR",
@@ -141,5 +150,3 @@ def packshot(
     ] = False,
 ) -> None:
     """The self-hosted desk for AI product images: generate, compare, approve and pay, across providers."""
-    if data is not None:
-        os.environ["PACKSHOT_DATA"] = str(data.absolute())

@@ -340,7 +340,7 @@ def _sum_up(asked: Asked, tally: Mapping[str, int], cost: str) -> None:
                 Column("", right=True),
                 Column("Status", whole=True),
                 Column("Why", whole=True),
-                Column("What to do"),
+                Column("What to do", fold=True),
             ],
             [
                 [f"{count:,}", status(word), kind.replace("_", " "), REMEDIES.get(kind, "")]

@@ -14,6 +14,7 @@ from packshot.flows.import_catalogue import ImportPlan
 app = typer.Typer(add_completion=False)
 
 SHOWN_PROBLEMS = 20
+SHOWN_CHANGES = 10
 
 
 @app.command()
@@ -36,6 +37,10 @@ def import_file(
             metavar="FILE",
         ),
     ] = None,
+    image_base: Annotated[
+        str | None,
+        typer.Option(help="Completes relative image addresses of a mapped file.", metavar="URL"),
+    ] = None,
     problems: Annotated[
         int, typer.Option(help="How many problems to show.", min=0, metavar="N")
     ] = SHOWN_PROBLEMS,
@@ -46,8 +51,10 @@ def import_file(
     asks = on_a_terminal() and not yes
     if dry_run or asks:
         with screen(errors=True).status(f"Reading {file.name}"):
-            found = import_catalogue.plan(file, format=format, mapping=mapping)
-        _show(found, problems)
+            found = import_catalogue.plan(file, format=format, mapping=mapping, image_base=image_base)
+        _show_file(found)
+        _show_plan(found)
+        _show_problems(found, problems)
         if dry_run:
             say("Nothing was changed.")
             return
@@ -58,60 +65,68 @@ def import_file(
             say("Nothing was changed.")
             raise typer.Exit(1)
     with screen(errors=True).status(f"Importing {file.name}"):
-        done = import_catalogue.apply(file, actor, format=format, mapping=mapping)
+        done = import_catalogue.apply(file, actor, format=format, mapping=mapping, image_base=image_base)
     if not asks:
-        _show(done, problems)
+        _show_file(done)
+        _show_problems(done, problems)
+    revived = f" ({done.revived:,} came back from the archive)" if done.revived else ""
     say(
-        f"Imported: {done.created:,} created, {done.changed:,} changed, {done.unchanged:,} unchanged, "
-        f"{done.rejected:,} rejected."
+        f"Imported: {done.created:,} created, {done.changed:,} changed{revived}, "
+        f"{done.unchanged:,} unchanged, {done.rejected:,} rejected."
     )
 
 
-def _show(found: ImportPlan, most: int) -> None:
-    """The file in one line, what becomes of its products, and the problems, worst news last."""
+def _show_file(found: ImportPlan) -> None:
     say(f"{found.file_name}: {found.label}")
     for note in found.notes:
         say(f"  {note}", style="dim")
+
+
+def _show_plan(found: ImportPlan) -> None:
+    """How many of each, and what would change in products that are there."""
     table(
-        [
-            Column("Created", right=True),
-            Column("Changed", right=True),
-            Column("Unchanged", right=True),
-            Column("Rejected", right=True),
-        ],
+        [Column(title, right=True) for title in ("Created", "Changed", "Unchanged", "Rejected")],
         [[f"{number:,}" for number in (found.created, found.changed, found.unchanged, found.rejected)]],
         empty="",
     )
     if found.revived:
-        say(
-            f"{many(found.revived, 'archived product')} of these SKUs came back."
-            if found.applied
-            else f"{many(found.revived, 'archived product')} of these SKUs would come back."
-        )
-    if found.problem_count and most:
+        say(f"Of the changed, {many(found.revived, 'product')} would come back from the archive.")
+    changes = [each for each in found.examples if not each.created]
+    if changes:
         say()
         table(
-            [
-                Column("Row", whole=True, right=True),
-                Column("Field"),
-                Column("Problem"),
-                Column("What to do"),
-                Column("Product", whole=True),
-            ],
-            [
-                [
-                    f"{each.row:,}",
-                    each.field or "(row)",
-                    each.reason,
-                    each.what_to_do,
-                    "rejected" if each.fatal_for_product else "imported",
-                ]
-                for each in found.problems[:most]
-            ],
+            [Column("Row", whole=True, right=True), Column("SKU"), Column("Changes", fold=True)],
+            [[f"{each.row:,}", each.sku, each.fields] for each in changes[:SHOWN_CHANGES]],
             empty="",
         )
-        if found.problem_count > most:
-            say(
-                f"... and {many(found.problem_count - most, 'more problem')}; --problems N shows more.",
-                style="dim",
-            )
+        if found.changed > SHOWN_CHANGES:
+            say(f"... and {many(found.changed - SHOWN_CHANGES, 'more change')}", style="dim")
+
+
+def _show_problems(found: ImportPlan, most: int) -> None:
+    if not found.problem_count or not most:
+        return
+    say()
+    table(
+        [
+            Column("Row", whole=True, right=True),
+            Column("Field"),
+            Column("Problem", fold=True),
+            Column("What to do", fold=True),
+            Column("Product", whole=True),
+        ],
+        [
+            [
+                f"{each.row:,}",
+                each.field or "(row)",
+                each.reason,
+                each.what_to_do,
+                "rejected" if each.fatal_for_product else "imported",
+            ]
+            for each in found.problems[:most]
+        ],
+        empty="",
+    )
+    left = found.problem_count - min(most, len(found.problems))
+    if left > 0:
+        say(f"... and {many(left, 'more problem')}; --problems N shows more.", style="dim")

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import django
 import typer
+
 from packshot import settings
 from packshot.cli import children
 from packshot.cli.addresses import port_is_free

@@ -158,7 +158,7 @@ def show_generation(generation: Id) -> None:
             Column("Held", whole=True, right=True),
             Column("Charged", whole=True, right=True),
             Column("Request id"),
-            Column("Said"),
+            Column("Said", fold=True),
         ],
         [
             [

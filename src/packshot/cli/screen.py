@@ -5,6 +5,7 @@ Words of products and providers are data: they never move the cursor, set a colo
 
 import json
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
@@ -21,6 +22,7 @@ from packshot.kernel.money import Micros, parse_dollars, show
 
 # What a file or a pipe gets: wide enough that nothing a script reads is cut.
 _PIPE_WIDTH = 240
+_data_was_typed = False
 _CONTROLS = {code: None for code in (*range(32), *range(127, 160)) if code not in (9, 10)}
 _TONES = {
     "completed": "green",
@@ -40,11 +42,12 @@ _TONES = {
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table. `whole`: never cut, however narrow the window."""
+    """A column of a table. `whole`: never cut, however narrow the window. `fold`: on several lines."""
 
     title: str
     whole: bool = False
     right: bool = False
+    fold: bool = False
 
 
 def screen(*, errors: bool = False) -> Console:
@@ -161,12 +164,21 @@ def many(count: int, one: str, several: str = "") -> str:
 
 
 def program() -> str:
-    """How this program is called from where the person stands: `packshot`, or its path."""
+    """How the next command is called from where the person stands: `packshot`, or its path, and --data."""
+    called, here = Path(sys.argv[0]), Path.cwd()
     if shutil.which("packshot"):
-        return "packshot"
-    called = Path(sys.argv[0])
-    here = Path.cwd()
-    return str(called.relative_to(here)) if called.is_relative_to(here) else str(called)
+        called = Path("packshot")
+    elif called.is_relative_to(here):
+        called = called.relative_to(here)
+    words = [str(called), *(["--data", os.environ["PACKSHOT_DATA"]] if _data_was_typed else [])]
+    return shlex.join(words)
+
+
+def use_data(folder: Path) -> None:
+    """Work on this folder, and say so in every command that is shown: its reader has to type it, too."""
+    global _data_was_typed
+    _data_was_typed = True
+    os.environ["PACKSHOT_DATA"] = str(folder.absolute())
 
 
 def on_a_terminal() -> bool:
@@ -184,6 +196,6 @@ def _cell(value: object, column: Column) -> Text:
     text = value if isinstance(value, Text) else plain(value)
     if "\n" in text.plain:
         text = Text(" ".join(text.plain.split()), style=text.style)
-    text.no_wrap = True
-    text.overflow = "fold" if column.whole else "ellipsis"
+    text.no_wrap = not column.fold
+    text.overflow = "fold" if column.whole or column.fold else "ellipsis"
     return text

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from packshot.cli.addresses import answers, port_is_free, reachable
 from packshot.cli.children import Child, Supervisor
-from packshot.cli.screen import many, program, say, screen, warn
+from packshot.cli.screen import many, program, say, screen, use_data, warn
 from packshot.embedded import Cluster
 from packshot.kernel.errors import BadInput, PackshotError
 
@@ -48,8 +48,10 @@ def up(
     The first start makes an administrator and shows the password once. Every later one keeps all data.
     """
     # Settings are read once, from the environment, by this process and by each that it starts.
-    given = {"PACKSHOT_PORT": port, "PACKSHOT_HOST": host, "PACKSHOT_DATA": data and data.absolute()}
+    given = {"PACKSHOT_PORT": port, "PACKSHOT_HOST": host}
     os.environ.update({name: str(value) for name, value in given.items() if value is not None})
+    if data is not None:
+        use_data(data)
     from packshot import settings
 
     with ExitStack() as at_the_end:
@@ -57,7 +59,7 @@ def up(
         if not port_is_free(settings.HOST, settings.PORT):
             raise BadInput(
                 f"port {settings.PORT} of {settings.HOST} is taken by another program. "
-                f"Choose another one: {program()} up --port {settings.PORT + 1}",
+                f"Choose another one: --port {settings.PORT + 1}",
                 field="port",
             )
         supervisor = at_the_end.enter_context(Supervisor(say=warn))

@@ -260,7 +260,7 @@ class Hub(Generic[Key, Pass]):
         except Exception:
             # One thing that cannot be shown must not end the stream of all the others for ever.
             log.exception("a live frame could not be made; its readers look again from the start")
-            return dict.fromkeys(keys, self._resync(last_id))
+            return dict.fromkeys(keys, self._resync(last_id)) if happenings else {}
 
     def _move_to(self, position: int) -> None:
         if position != self._position:

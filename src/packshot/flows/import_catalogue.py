@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass, replace
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import cast, get_args
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.db import transaction
@@ -22,6 +21,7 @@ from packshot.catalogue.formats import (
     open_catalogue,
     shipped_mappings,
 )
+from packshot.catalogue.formats.product import image_url
 from packshot.catalogue.intake import Comparison, Example, Reading
 from packshot.catalogue.models import ImportRecord, Product, PromptTemplate
 from packshot.events import Happening
@@ -162,14 +162,16 @@ def _completing(mapping: FieldMapping | None, image_base: str) -> FieldMapping:
             f"a shipped one ({', '.join(shipped_mappings())})",
             field="image_base",
         )
-    address = urlsplit(image_base.strip())
-    if address.scheme not in ("http", "https") or not address.hostname:
+    try:
+        address = image_url(image_base)
+    except ValueError as error:
+        raise BadInput(f"the image base {image_base!r} cannot be used: {error}", field="image_base") from None
+    if not address:
         raise BadInput(
-            f"{image_base!r} is no image base; write one like https://shop.example.com/media/",
-            field="image_base",
+            "the image base is empty; write one like https://shop.example/media/", field="image_base"
         )
     # Without the slash the last folder would be taken for a file's name and replaced.
-    return replace(mapping, image_base=address.geturl().rstrip("/") + "/")
+    return replace(mapping, image_base=address.rstrip("/") + "/")
 
 
 def _stage(source: CatalogueFile) -> Reading:
@@ -182,9 +184,7 @@ def _file_name(source: CatalogueFile) -> str:
     return source.path.name.encode("utf-8", "replace").decode()
 
 
-def _described(
-    source: CatalogueFile, read: Reading, found: Comparison, *, record: UUID | None
-) -> ImportPlan:
+def _described(source: CatalogueFile, read: Reading, found: Comparison, *, record: UUID | None) -> ImportPlan:
     return ImportPlan(
         file_name=_file_name(source),
         label=source.label,

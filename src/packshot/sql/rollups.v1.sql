@@ -83,7 +83,7 @@ RETURNS TABLE (
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
 -- Nobody knows how many rows a CTE will have; guessed at one, it was joined row by row for ten minutes.
-SET enable_nestloop = off
+SET enable_nestloop = off SET jit = off SET work_mem = '128MB'
 AS $$
 #variable_conflict use_column
 DECLARE

@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
-from typing import cast
+from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
+
+from procrastinate import PsycopgConnector
 
 from packshot.worker.database import Database
 
@@ -13,18 +15,20 @@ log = logging.getLogger(__name__)
 async def serve(*, concurrency: int = 2) -> None:
     """Work until SIGTERM or SIGINT; a job in hand is finished first."""
     from procrastinate.contrib.django import app
-    from procrastinate.contrib.django.django_connector import DjangoConnector
+    from procrastinate.contrib.django.utils import connector_params
 
     from packshot import generations
     from packshot.flows import look
 
+    # Handlers run on threads with a connection each, and the queue's own pool starts with four: held to
+    # what the process needs, because a managed PostgreSQL counts them.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(concurrency))
     swept = await asyncio.to_thread(look.store().sweep)
     if swept:
         log.info("removed %s half-written files of an earlier process", swept)
     database = Database(threads=1)
     me = await database.surely(generations.enrol, "chores")
-    connector = cast(DjangoConnector, app.connector)
-    worker = app.with_connector(connector.get_worker_connector())
+    worker = app.with_connector(PsycopgConnector(kwargs=connector_params(), min_size=1, max_size=2))
     beat = asyncio.create_task(_beat(database, me.id))
     try:
         async with worker.open_async():

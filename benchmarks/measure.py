@@ -1,0 +1,133 @@
+"""What the benchmarks share: a throwaway site, a process measured by itself, and one JSON line a figure."""
+
+import json
+import os
+import platform
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from packshot.embedded import Cluster
+
+MB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a figure has to be."""
+
+    sign: Literal["<", ">=", "="]
+    figure: float
+
+    def met(self, value: float) -> bool:
+        if self.sign == "<":
+            return value < self.figure
+        return value >= self.figure if self.sign == ">=" else value == self.figure
+
+    def __str__(self) -> str:
+        return f"{self.sign} {self.figure:g}"
+
+
+def below(figure: float) -> Target:
+    return Target("<", figure)
+
+
+def at_least(figure: float) -> Target:
+    return Target(">=", figure)
+
+
+def exactly(figure: float) -> Target:
+    return Target("=", figure)
+
+
+def report(
+    name: str,
+    value: float,
+    unit: str,
+    target: Target | None = None,
+    *,
+    peers: Mapping[str, float] | None = None,
+) -> bool:
+    """Print one figure as a line of JSON; the value says whether its target is met. No target is never missed.
+
+    `peers` are other ways to the same end, measured in the same run and the same unit.
+    """
+    met = target is None or target.met(value)
+    line = {
+        "name": name,
+        "value": round(value, 3),
+        "unit": unit,
+        "target": str(target) if target else None,
+        "met": met,
+        "peers": {peer: round(figure, 3) for peer, figure in (peers or {}).items()},
+    }
+    print(json.dumps(line), flush=True)
+    return met
+
+
+def describe_machine() -> None:
+    """Say on the error stream where and when this was measured, and whether somebody else was busy."""
+    load = os.getloadavg()[0]
+    memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3
+    print(
+        f"# {os.cpu_count()} cores ({_processor()}), {memory_gb:.0f} GB, Python {platform.python_version()}, "
+        f"load before the start {load:.1f}" + (": not calm, measure again" if load > 0.5 else ""),
+        file=sys.stderr,
+    )
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+@contextmanager
+def site(settings: Mapping[str, str] | None = None) -> Iterator[dict[str, str]]:
+    """A new site on an embedded cluster that keeps what it commits; yields the environment of its processes.
+
+    The cluster is as durable as a user's: a figure that fsync is not part of would be nobody's.
+    """
+    # Under /var/tmp because it lies on a disk; open because as root the server runs as another user.
+    folder = Path(tempfile.mkdtemp(prefix="packshot-benchmark-", dir="/var/tmp"))
+    folder.chmod(0o755)
+    cluster = Cluster(folder / "data", settings or {})
+    ours = ("PACKSHOT_", "OPENAI_", "MIDJOURNEY_", "STABILITY_", "FLUX_", "DATABASE_", "BLOB_")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    try:
+        environment |= {
+            "DATABASE_URL": cluster.ensure_running(),
+            "PACKSHOT_DATA": str(folder / "data"),
+            "PACKSHOT_LOG_LEVEL": "WARNING",
+            "DJANGO_SETTINGS_MODULE": "packshot.settings",
+        }
+        subprocess.run(
+            [sys.executable, "-m", "django", "migrate", "--verbosity=0"], env=environment, check=True
+        )
+        yield environment
+    finally:
+        cluster.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def in_a_process_of_its_own(script: str, *arguments: str, environment: Mapping[str, str]) -> dict[str, float]:
+    """What `script`, run with `arguments`, told by `tell`."""
+    command = [sys.executable, script, *arguments]
+    answer = subprocess.run(command, env=dict(environment), check=True, stdout=subprocess.PIPE, text=True)
+    told: dict[str, float] = json.loads(answer.stdout)
+    return told
+
+
+def tell(**figures: float) -> None:
+    """Give these figures, and this process's peak memory as `peak_mb`, to the benchmark that started it."""
+    # In kilobytes on Linux. It counts the parent's size at the start, too, so parents are kept small.
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MB
+    print(json.dumps({**figures, "peak_mb": peak_mb}))

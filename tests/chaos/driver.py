@@ -1,0 +1,76 @@
+"""A client of one installation in a process of its own: one JSON order a line in, one JSON answer a line out.
+
+It asks through the product's own flows. The tests' process cannot: its Django belongs to another database.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import django
+
+PROMPT = "A packshot of {{name}}, article {{sku}}, on grey paper"
+
+
+def prepare(*, catalogue: str, seats: dict[str, int]) -> int:
+    """Tables, money, products, and as many seats at each provider as named. Returns how many products."""
+    from packshot import accounts
+    from packshot.cli.preparing import begin, migrate
+    from packshot.flows import import_catalogue
+    from packshot.flows.desk import enrol_desk
+    from packshot.generations.models import ProviderRecord
+
+    migrate()
+    begin(demo=False)
+    enrol_desk()
+    for name, count in seats.items():
+        # As an administrator with a higher tier would: what is edited stays over restarts.
+        ProviderRecord.objects.filter(pk=name).update(max_in_flight=count, per_minute=None)
+    return import_catalogue.apply(Path(catalogue), accounts.this_shell()).created
+
+
+def ask(*, provider: str, key: str, skus: list[str], times: int = 1) -> list[dict[str, object]]:
+    """Ask for one image of each product, `times` at once under one key. Returns what each was answered."""
+    with ThreadPoolExecutor(times) as askers:
+        return list(askers.map(lambda _: _ask(provider, key, skus), range(times)))
+
+
+def _ask(provider: str, key: str, skus: list[str]) -> dict[str, object]:
+    from django.db import InterfaceError, OperationalError, connection
+
+    from packshot import accounts
+    from packshot.catalogue.products import by_sku
+    from packshot.flows.generate import Ask, offer, request
+
+    while True:
+        try:
+            wanted = Ask(products=by_sku(skus), provider=provider, prompt=PROMPT)
+            actor = accounts.this_shell()
+            agreed = offer(wanted, actor).expected_micros
+            asked = request(wanted, actor, request_key=key, agreed_micros=agreed)
+        except (OperationalError, InterfaceError):
+            connection.close()  # as a client does: the same key again, until somebody answers
+            time.sleep(0.1)
+        else:
+            connection.close()  # the thread ends, and with it what would have closed it
+            return {"ids": [str(each) for each in asked.generation_ids], "repeated": asked.repeated}
+
+
+VERBS: dict[str, Callable[..., Any]] = {"prepare": prepare, "ask": ask}
+
+
+def main() -> None:
+    django.setup()
+    for line in sys.stdin:
+        order = json.loads(line)
+        answer = VERBS[order.pop("verb")](**order)
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

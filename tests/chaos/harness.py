@@ -1,0 +1,379 @@
+"""One installation of real processes, and what may happen to them: kills, pauses, a database that is gone."""
+
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from packshot.embedded import Cluster
+from packshot.simulator import Rule, Spawned, spawn
+from tests.database import KEYS
+
+ROOT = Path(__file__).resolve().parents[2]
+# What would lead a process of ours to another installation than its own.
+_FOREIGN = (*KEYS, "DATABASE_URL", "BLOB_URL", "PYTEST_XDIST_WORKER", "PYTEST_CURRENT_TEST")
+
+
+def seed() -> int:
+    """Of everything random here: PACKSHOT_CHAOS_SEED, or always the same."""
+    return int(os.environ.get("PACKSHOT_CHAOS_SEED", "1"))
+
+
+def wait_for(what: str, ready: Callable[[], Any], *, within_s: float, every_s: float = 0.05) -> Any:
+    """The first true answer of `ready`. Fails after `within_s` seconds, saying what never came."""
+    until = time.monotonic() + within_s
+    while True:
+        if answer := ready():
+            return answer
+        if time.monotonic() > until:
+            raise AssertionError(f"not within {within_s:g} s: {what}")
+        time.sleep(every_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Fallen:
+    """A pay process at the moment of its fall: which attempts it left in which state, as committed."""
+
+    process_id: UUID
+    at: float  # Unix seconds
+    left: dict[str, frozenset[UUID]]
+
+    @property
+    def sending(self) -> frozenset[UUID]:
+        return self.left.get("sending", frozenset())
+
+
+@dataclass(slots=True)
+class Driver:
+    """The client process of `tests.chaos.driver`."""
+
+    process: "subprocess.Popen[str]"
+
+    def order(self, verb: str, **words: Any) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps({"verb": verb, **words}) + "\n")
+        self.process.stdin.flush()
+
+    def answer(self, *, within_s: float = 60.0) -> Any:
+        assert self.process.stdout is not None
+        ready, _, _ = select.select([self.process.stdout], [], [], within_s)
+        line = self.process.stdout.readline() if ready else ""
+        if not line:
+            raise AssertionError("the driver did not answer; what it said stands in its log")
+        return json.loads(line)
+
+    def call(self, verb: str, **words: Any) -> Any:
+        self.order(verb, **words)
+        return self.answer()
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                with suppress(BrokenPipeError):
+                    pipe.close()
+
+
+@dataclass(slots=True)
+class Site:
+    """A durable database, the simulator and workers, in a folder of their own. Use it as a context."""
+
+    faults: Sequence[Rule] = ()
+    speed: float = 4.0  # of the simulator
+    timer_scale: float = 5.0
+    folder: Path = field(init=False)
+    cluster: Cluster = field(init=False)
+    simulator: Spawned = field(init=False)
+    workers: list["subprocess.Popen[bytes]"] = field(default_factory=list)
+    drivers: list[Driver] = field(default_factory=list)
+    _connection: "psycopg.Connection[tuple[Any, ...]] | None" = None
+
+    def __enter__(self) -> "Site":
+        # As root the server runs as another user, who must be able to pass: not pytest's own folder.
+        self.folder = Path(tempfile.mkdtemp(prefix="packshot-chaos-", dir="/var/tmp"))
+        self.folder.chmod(0o755)
+        self.cluster = Cluster(self.data, {"shared_buffers": "64MB"})
+        try:
+            self._start()
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            sys.stdout.write(self.said())
+        self._end()
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def bill(self) -> Path:
+        """The simulator's folder."""
+        return self.data / "simulator"
+
+    @property
+    def blob_url(self) -> str:
+        return f"file://{self.data / 'blobs'}"
+
+    # -- start and end -------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        (self.folder / "logs").mkdir()
+        self.data.mkdir(mode=0o755)
+        script = self.folder / "faults.json"
+        script.write_text(json.dumps([rule.model_dump(mode="json", exclude_defaults=True) for rule in self.faults]))
+        self.simulator = spawn(
+            self.bill,
+            arguments=[
+                f"--faults={script}",
+                f"--speed={self.speed}",
+                "--image=small",
+                "--openai-images-per-minute=0",
+                "--flux-concurrent-tasks=0",
+            ],
+        )
+        self.cluster.ensure_running()
+
+    def _end(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        for driver in self.drivers:
+            driver.end()
+        for worker in self.workers:
+            self.end_worker(worker, within_s=20)
+        with suppress(AttributeError):  # it never started
+            self.simulator.stop()
+        self.cluster.stop(patience_s=5)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def environment(self) -> dict[str, str]:
+        own = {
+            "DJANGO_SETTINGS_MODULE": "packshot.settings",
+            "PACKSHOT_DATA": str(self.data),
+            "PACKSHOT_SIMULATOR": "on",
+            "PACKSHOT_SIMULATOR_URL": self.simulator.control.address,
+            "PACKSHOT_TIMER_SCALE": str(self.timer_scale),
+            "PACKSHOT_LOG_LEVEL": "INFO",
+            # Whatever becomes of the tests, their workers end.
+            "PACKSHOT_SUPERVISOR": str(os.getpid()),
+        }
+        return {name: value for name, value in os.environ.items() if name not in _FOREIGN} | own
+
+    def driver(self) -> Driver:
+        """A client, ready for orders."""
+        with self._log("driver").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "tests.chaos.driver"],
+                cwd=ROOT,
+                env=self.environment(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        self.drivers.append(Driver(process))
+        return self.drivers[-1]
+
+    def work(self, *words: str) -> "subprocess.Popen[bytes]":
+        """`packshot work`, with these words after it; ready when it has enrolled."""
+        with self._log("work").open("ab") as log:
+            worker = subprocess.Popen(
+                [sys.executable, "-m", "packshot", "work", *words],
+                cwd=self.folder,
+                env=self.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                process_group=0,
+            )
+        self.workers.append(worker)
+        return worker
+
+    def end_worker(self, worker: "subprocess.Popen[bytes]", *, within_s: float) -> None:
+        """Ask it to end, as a service manager does; what does not end is killed, with all it started."""
+        for pid in (worker.pid, *children_of(worker.pid)):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+        worker.terminate()
+        try:
+            worker.wait(within_s)
+        except subprocess.TimeoutExpired:
+            for pid in (*children_of(worker.pid), worker.pid):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            worker.wait()
+
+    def _log(self, name: str) -> Path:
+        return self.folder / "logs" / f"{name}.log"
+
+    def said(self) -> str:
+        """The ends of all logs."""
+        logs = sorted((self.folder / "logs").glob("*.log"))
+        return "\n".join(f"== {log.name}\n{log.read_text(errors='replace')[-6000:]}" for log in logs)
+
+    # -- looking -------------------------------------------------------------------------------
+
+    def database(self) -> "psycopg.Connection[tuple[Any, ...]]":
+        """A connection of the tests' own, made anew when the server was away."""
+        if self._connection is None or self._connection.closed:
+            place = self.cluster.connection()
+            self._connection = psycopg.connect(
+                host=place.host,
+                port=place.port,
+                user=place.user,
+                dbname=place.dbname,
+                autocommit=True,
+                options="-c search_path=packshot",
+                application_name="packshot trial",
+            )
+        return self._connection
+
+    def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        return self.database().execute(sql, values or None).fetchall()
+
+    def value(self, sql: str, *values: Any) -> Any:
+        return self.rows(sql, *values)[0][0]
+
+    def done(self) -> int:
+        """How many generations are at rest."""
+        return int(
+            self.value(
+                "SELECT count(*) FROM packshot_generation WHERE status NOT IN ('pending', 'processing')"
+            )
+        )
+
+    def at_rest(self) -> bool:
+        """Nothing waits, nothing is on its way."""
+        return not self.value(
+            """
+            SELECT EXISTS (SELECT 1 FROM packshot_generation WHERE status IN ('pending', 'processing'))
+                OR EXISTS (SELECT 1 FROM packshot_attempt WHERE state IN ('intent', 'sending', 'accepted'))
+            """
+        )
+
+    def process_id(self, pid: int) -> UUID:
+        """The newest enrolment of the process with this number."""
+        return UUID(
+            str(self.value("SELECT id FROM packshot_process WHERE pid = %s ORDER BY id DESC LIMIT 1", pid))
+        )
+
+    def child(self, kind: str) -> int:
+        """The number of the living `pay` or `chores` process that `packshot work` supervises, ready to work."""
+
+        def ready() -> int | None:
+            for worker in self.workers:
+                for pid in children_of(worker.pid):
+                    if f"--only\0{kind}" in command_of(pid) and self.rows(
+                        "SELECT 1 FROM packshot_process WHERE pid = %s AND ended_at IS NULL", pid
+                    ):
+                        return pid
+            return None
+
+        return int(wait_for(f"a {kind} process", ready, within_s=30))
+
+    # -- harm ----------------------------------------------------------------------------------
+
+    def kill(self, pid: int) -> float:
+        """kill -9; returns when it is gone, with the moment in Unix seconds."""
+        at = time.time()
+        os.kill(pid, signal.SIGKILL)
+        wait_for(f"the end of process {pid}", lambda: not is_alive(pid), within_s=10, every_s=0.002)
+        return at
+
+    def left_by(self, process_id: UUID, *, at: float) -> Fallen:
+        """What a process that fell at `at` left behind, once its last transaction has ended either way."""
+        wait_for(
+            "the end of what the dead had begun",
+            lambda: not self.value(
+                """
+                SELECT count(*) FROM pg_stat_activity
+                WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
+                    AND xact_start < to_timestamp(%s)
+                """,
+                at,
+            ),
+            within_s=5,
+            every_s=0.01,
+        )
+        left = self.rows(
+            """
+            SELECT state, array_agg(id) FROM packshot_attempt
+            WHERE process_id = %s AND state IN ('intent', 'sending', 'accepted') GROUP BY state
+            """,
+            process_id,
+        )
+        return Fallen(process_id, at, {state: frozenset(ids) for state, ids in left})
+
+    def kill_postgres(self) -> float:
+        """kill -9 of the postmaster: its children follow it, and what was not committed is gone."""
+        server = self.cluster.status().pid
+        assert server is not None
+        if self._connection is not None:
+            self._connection.close()
+        return self.kill(server)
+
+    @contextmanager
+    def paused(self, pid: int) -> Iterator[None]:
+        """SIGSTOP, and SIGCONT at the end."""
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+
+# -- processes, as the kernel sees them --------------------------------------------------------
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def command_of(pid: int) -> str:
+    """Its command line, words parted by NUL."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
+
+
+def children_of(pid: int) -> list[int]:
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
+            if int(parent) == pid and state != "Z":
+                found.append(int(entry.name))
+    return found
+
+
+def catalogue(folder: Path, products: int) -> tuple[Path, list[str]]:
+    """A catalogue file of so many products of distinct names, and their SKUs."""
+    skus = [f"trial-{number:04}" for number in range(products)]
+    path = folder / "catalogue.csv"
+    lines = [f"{sku},Hemp rope no. {number},Paper > Trial" for number, sku in enumerate(skus)]
+    path.write_text("\n".join(["sku,name,category", *lines]) + "\n")
+    return path, skus
