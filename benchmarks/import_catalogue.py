@@ -77,7 +77,9 @@ def description(random: Random) -> str:
     def words(most: int) -> str:
         return " ".join(random.choices(WORDS, k=random.randrange(most // 2, most))).replace("&", "&amp;")
 
-    paragraphs = "\n".join(f"<p>{words(30)}, <strong>{words(4)}</strong>.</p>" for _ in range(random.randrange(2, 5)))
+    paragraphs = "\n".join(
+        f"<p>{words(30)}, <strong>{words(4)}</strong>.</p>" for _ in range(random.randrange(2, 5))
+    )
     points = "".join(f"<li>{words(8)}</li>" for _ in range(3))
     return f'<div class="rte">{paragraphs}\n<ul>{points}</ul></div>'
 

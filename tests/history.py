@@ -6,6 +6,7 @@ told the rollups. Everything happens before `now`, most of it near the edges of 
 
 from datetime import UTC, datetime, timedelta
 from random import Random
+from uuid import UUID
 
 from django.db import connection
 
@@ -62,7 +63,9 @@ class History:
     def past(self) -> datetime:
         """An instant before now: minutes, hours, days, weeks or months ago."""
         ago = self.random.choice([5_400, 93_600, 700_000, 2_900_000, 40_000_000])
-        return self.now - timedelta(seconds=self.random.randrange(60, ago), milliseconds=self.random.randrange(999))
+        return self.now - timedelta(
+            seconds=self.random.randrange(60, ago), milliseconds=self.random.randrange(999)
+        )
 
     def generation(self) -> Generation:
         """One generation with all its turns, from asking to wherever it stands now."""
@@ -120,7 +123,9 @@ class History:
                 paused_kind="person",
                 paused_message="enough for today",
                 max_in_flight=3,
-                wait_until=self.now + timedelta(seconds=self.random.choice([-60, 60])) if self.chance(0.5) else None,
+                wait_until=self.now + timedelta(seconds=self.random.choice([-60, 60]))
+                if self.chance(0.5)
+                else None,
                 archived_at=self.now if name.startswith("old-") else None,
             )
             for name in ("openai", "flux", "sandbox", "old-flux")
@@ -135,7 +140,9 @@ class History:
                 category=self.random.choice([None, *categories]),
                 listed_image_url=self.random.choice(["", f"https://shop.example/{number}.jpg"]),
                 placeholder=self.chance(0.4),
-                last_generation_status=self.random.choice(["", "completed", "completed", "failed", "uncertain"]),
+                last_generation_status=self.random.choice(
+                    ["", "completed", "completed", "failed", "uncertain"]
+                ),
                 last_generation_at=self.random.choice([None, self.past()]),
                 failures_in_row=self.random.randrange(4),
                 archived_at=self.past() if self.chance(0.15) else None,
@@ -269,9 +276,11 @@ class History:
             )
             self._tell(at, attempt, images=1)
 
-    def _image(self, product: Product, **facts: object) -> Image:
+    def _image(self, product: Product, *, created_at: datetime, **facts: object) -> Image:
         return Image.objects.create(
+            id=id_made_at(created_at),
             product=product,
+            created_at=created_at,
             blob=f"{self.random.getrandbits(256):064x}",
             media_type="image/png",
             width_px=1024,
@@ -353,3 +362,9 @@ def quarter_hour(at: datetime) -> datetime:
     """The start of the UTC quarter-hour that `at` lies in, counted from the epoch."""
     seconds = int(at.timestamp() // 900 * 900)
     return datetime.fromtimestamp(seconds, UTC)
+
+
+def id_made_at(at: datetime) -> UUID:
+    """An id as it would have been made at `at`."""
+    millis = int(at.timestamp() * 1000)
+    return UUID(int=millis << 80 | uuid7().int & ((1 << 80) - 1))

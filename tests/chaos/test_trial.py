@@ -18,7 +18,7 @@ def test_500_generations_with_faults_end_and_every_micro_dollar_is_explained():
     print(f"PACKSHOT_CHAOS_SEED={seed()}")
     with Site(faults=script) as site:
         listed, skus = catalogue(site.folder, PRODUCTS)
-        client = site.driver()
+        client = site.client
         began = time.monotonic()
         assert client.call("prepare", catalogue=str(listed), seats={"openai": 40, "flux": 40}) == PRODUCTS
         print(f"prepared {time.monotonic() - began:.1f} s")

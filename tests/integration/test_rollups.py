@@ -44,8 +44,11 @@ def stored() -> Sums:
     sums: Sums = {}
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""SELECT bucket, provider, model, simulated, {", ".join(f"sum({name})::bigint" for name in FIGURES)},
-                packshot_sum_histograms(histogram) FROM packshot_rollup GROUP BY 1, 2, 3, 4"""
+            f"""
+            SELECT bucket, provider, model, simulated,
+                {", ".join(f"sum({name})::bigint" for name in FIGURES)}, packshot_sum_histograms(histogram)
+            FROM packshot_rollup GROUP BY 1, 2, 3, 4
+            """
         )
         for row in cursor.fetchall():
             if any(row[4:-1]) or any(row[-1]):
@@ -73,9 +76,18 @@ def counted() -> Sums:
     for image in Image.objects.exclude(attempt=None):
         place = (image.created_at, image.provider, image.model, image.simulated)
         count(*place, "images")
-        count(*place, "approved", Review.objects.filter(image=image, current=True, decision="approved").count())
+        count(
+            *place, "approved", Review.objects.filter(image=image, current=True, decision="approved").count()
+        )
     for entry in Entry.objects.all():
-        count(entry.charged_at, entry.provider, entry.model, entry.simulated, "amount_micros", entry.amount_micros)
+        count(
+            entry.charged_at,
+            entry.provider,
+            entry.model,
+            entry.simulated,
+            "amount_micros",
+            entry.amount_micros,
+        )
     return {
         key: figures
         for key, figures in sums.items()
@@ -129,7 +141,9 @@ def test_a_rebuild_names_and_mends_exactly_what_was_wrong(seed: int) -> None:
     expected = set()
     for key in wrong.keys() | right.keys():
         before, after = (flat(sums.get(key, nothing)) for sums in (wrong, right))
-        expected |= {(*key, name, before[name], after[name]) for name in before if before[name] != after[name]}
+        expected |= {
+            (*key, name, before[name], after[name]) for name in before if before[name] != after[name]
+        }
     assert set(map(astuple, reports.rebuild_rollups())) == expected
     assert stored() == right
     assert reports.rebuild_rollups() == []
@@ -162,7 +176,14 @@ def test_a_range_covers_the_whole_quarter_hours_that_it_touches() -> None:
 @pytest.mark.django_db
 def test_a_batch_is_one_statement(django_assert_num_queries: DjangoAssertNumQueries) -> None:
     deltas = [
-        Delta(NOW + timedelta(hours=hour), f"provider-{hour % 5}", "m", simulated=False, completed=1, duration_s=2)
+        Delta(
+            NOW + timedelta(hours=hour),
+            f"provider-{hour % 5}",
+            "m",
+            simulated=False,
+            completed=1,
+            duration_s=2,
+        )
         for hour in range(50)
     ]
     with django_assert_num_queries(1):
@@ -231,7 +252,9 @@ def committed(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iter
             connection.close()
 
 
-def test_a_rebuild_among_busy_writers_finds_nothing_wrong_and_loses_nothing(committed: list[Generation]) -> None:
+def test_a_rebuild_among_busy_writers_finds_nothing_wrong_and_loses_nothing(
+    committed: list[Generation],
+) -> None:
     problems: list[BaseException] = []
 
     def cancel(generations: list[Generation], slot: int) -> None:

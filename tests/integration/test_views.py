@@ -47,18 +47,21 @@ moments = pytest.mark.parametrize(("zone", "moment"), MOMENTS)
 PER_DOLLAR = Decimal(1_000_000)
 # In this order, these columns first: what others have built upon.
 PROMISED = {
-    "image_generation_dashboard": """total_in_queue pending_count processing_count completed_count failed_count
-        cancelled_count uncertain_count daily_cost weekly_cost monthly_cost total_cost held_cost simulated_cost
+    "image_generation_dashboard": """
+        total_in_queue pending_count processing_count completed_count failed_count cancelled_count
+        uncertain_count daily_cost weekly_cost monthly_cost total_cost held_cost simulated_cost
         unknown_cost_count avg_processing_time success_rate products_without_images
         products_with_placeholder""",
-    "image_generation_monitor": """id product_id product_name provider model prompt status attempts error_kind
-        error_message wait_reason estimated_cost actual_cost processing_time_seconds created_at updated_at
+    "image_generation_monitor": """
+        id product_id product_name provider model prompt status attempts error_kind error_message
+        wait_reason estimated_cost actual_cost processing_time_seconds created_at updated_at
         completed_at""",
-    "provider_performance_stats": """provider total_generated success_count failed_count success_rate
-        success_rate_low success_rate_high total_cost avg_cost cost_per_approved avg_processing_time
-        p50_processing_time p95_processing_time last_used""",
-    "products_needing_attention": """id sku name category_name issue_type last_attempt failure_count
-        image_url""",
+    "provider_performance_stats": """
+        provider total_generated success_count failed_count success_rate success_rate_low
+        success_rate_high total_cost avg_cost cost_per_approved avg_processing_time p50_processing_time
+        p95_processing_time last_used""",
+    "products_needing_attention": """
+        id sku name category_name issue_type last_attempt failure_count image_url""",
     "image_comparison_view": "product_id product_name images",
 }
 
@@ -231,7 +234,9 @@ def test_the_monitor_shows_every_generation_as_it_stands(zone: str, moment: str)
             "error_kind": generation.error_kind,
             "error_message": generation.error_message,
             "wait_reason": wait_reason(generation, provider),
-            "estimated_cost": None if generation.expected_micros is None else dollars(generation.expected_micros),
+            "estimated_cost": None
+            if generation.expected_micros is None
+            else dollars(generation.expected_micros),
             "actual_cost": None
             if generation.cost_unknown or generation.actual_micros is None
             else dollars(generation.actual_micros),
@@ -276,7 +281,8 @@ def test_provider_statistics_are_those_of_its_own_kind_of_money(zone: str, momen
         images = Image.objects.filter(provider=record.name, simulated=record.simulated)
         approved = sum(verdict(image) == "approved" for image in images)
         micros = sum(
-            entry.amount_micros for entry in Entry.objects.filter(provider=record.name, simulated=record.simulated)
+            entry.amount_micros
+            for entry in Entry.objects.filter(provider=record.name, simulated=record.simulated)
         )
         durations = sorted(took_ms(each) for each in completed)
         histogram = [0] * PLACES
@@ -296,7 +302,9 @@ def test_provider_statistics_are_those_of_its_own_kind_of_money(zone: str, momen
             "total_cost": dollars(micros),
             "avg_cost": dollars(Decimal(micros) / len(completed)) if completed else None,
             "cost_per_approved": dollars(Decimal(micros) / approved) if approved else None,
-            "avg_processing_time": pytest.approx(sum(durations) / len(durations) / 1000) if durations else None,
+            "avg_processing_time": pytest.approx(sum(durations) / len(durations) / 1000)
+            if durations
+            else None,
             "p50_processing_time": pytest.approx(percentile(histogram, 50)) if durations else None,
             "p95_processing_time": pytest.approx(percentile(histogram, 95)) if durations else None,
             "last_used": max(sent, default=None),
@@ -340,7 +348,15 @@ def test_attention_names_each_products_worst_issue(
     if thresholds:
         preferences.set("low_score", thresholds[0], "ada")
         preferences.set("old_image_days", thresholds[1], "ada")
-    order = ["uncertain", "generation_failed", "no_image", "placeholder", "rejected", "low_score", "old_image"]
+    order = [
+        "uncertain",
+        "generation_failed",
+        "no_image",
+        "placeholder",
+        "rejected",
+        "low_score",
+        "old_image",
+    ]
     expected = []
     for product in Product.objects.select_related("active_image", "category"):
         issue = worst_issue(product, now, *(thresholds or (30, 365)))
@@ -384,7 +400,9 @@ def test_the_comparison_shows_one_image_of_each_provider(zone: str, moment: str)
         assert (row["product_name"], row["sku"]) == (product.name, product.sku)
         assert row["active_image_id"] == product.active_image_id
         made: dict[str, list[Image]] = {}
-        for image in sorted(Image.objects.filter(product=product).exclude(state="broken"), key=lambda it: it.id):
+        for image in sorted(
+            Image.objects.filter(product=product).exclude(state="broken"), key=lambda it: it.id
+        ):
             made.setdefault(image.provider, []).append(image)
         shown = json.loads(row["images"], parse_float=Decimal)
         assert set(shown) == set(made)
@@ -417,10 +435,18 @@ def test_the_comparison_shows_one_image_of_each_provider(zone: str, moment: str)
 @pytest.mark.parametrize("unit", ["day", "week", "month"])
 @pytest.mark.parametrize(
     "zone",
-    ["UTC", "Europe/Berlin", "America/Havana", "Atlantic/Azores", "Africa/Cairo", "Asia/Kathmandu", "Asia/Beirut"],
+    [
+        "UTC",
+        "Europe/Berlin",
+        "America/Havana",
+        "Atlantic/Azores",
+        "Africa/Cairo",
+        "Asia/Kathmandu",
+        "Asia/Beirut",
+    ],
 )
 def test_a_period_begins_with_the_first_instant_of_its_local_dates(unit: str, zone: str) -> None:
-    """Every hour of a year: never after its instant, never in another period, and nothing missed before it."""
+    """For every hour of a year: not after it, not in another period, and nothing missed before it."""
     local = ZoneInfo(zone)
 
     def period(at: datetime) -> object:
@@ -465,7 +491,7 @@ def test_any_sql_client_can_read_the_views_whatever_its_search_path() -> None:
 def test_views_use_the_rights_of_their_reader_and_strangers_have_none() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT relname, reloptions FROM pg_class WHERE relname = ANY(%s)", [list(sql.VIEWS)])
-        assert dict(cursor.fetchall()) == dict.fromkeys(sql.VIEWS, ["security_invoker=true"])
+        assert dict(cursor.fetchall()) == {view: ["security_invoker=true"] for view in sql.VIEWS}
         cursor.execute("SELECT count(*) FROM pg_roles WHERE rolname = 'anon'")
         if cursor.fetchone() == (0,):
             cursor.execute("CREATE ROLE anon")
@@ -496,7 +522,9 @@ def test_the_overview_reads_generations_with_their_images_in_two_queries(
 
 
 @pytest.mark.django_db
-def test_image_tiles_carry_thumbnail_product_and_cost(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+def test_image_tiles_carry_thumbnail_product_and_cost(
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
     past(*MOMENTS[0], generations=40)
     with django_assert_num_queries(1):
         tiles = reports.newest_images(limit=30)
@@ -516,7 +544,9 @@ def test_image_tiles_carry_thumbnail_product_and_cost(django_assert_num_queries:
 
 
 @pytest.mark.django_db
-def test_the_queue_is_paged_without_gaps_and_filtered(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+def test_the_queue_is_paged_without_gaps_and_filtered(
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
     past(*MOMENTS[0], generations=40)
     generations = sorted(Generation.objects.select_related("product"), key=lambda it: it.id, reverse=True)
     seen, after = [], None

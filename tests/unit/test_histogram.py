@@ -1,6 +1,7 @@
 """Durations by place, and the percentiles that are read back from them."""
 
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -24,7 +25,7 @@ def test_bounds_grow_by_the_same_factor_from_50_ms_to_over_ten_minutes() -> None
     assert BOUNDS_MS[0] == 50
     assert BOUNDS_MS[-1] > 600_000
     assert len(BOUNDS_MS) + 1 == PLACES == 32
-    for lower, upper in zip(BOUNDS_MS, BOUNDS_MS[1:], strict=False):
+    for lower, upper in pairwise(BOUNDS_MS):
         assert upper / lower == pytest.approx(1.4, rel=0.01)
 
 
@@ -56,7 +57,9 @@ def test_a_percentile_lies_in_the_place_of_the_exact_one(seconds: list[float], p
 
 
 @given(st.lists(durations, max_size=50), st.lists(durations, max_size=50))
-def test_the_histogram_of_everything_is_the_sum_of_the_histograms(one: list[float], other: list[float]) -> None:
+def test_the_histogram_of_everything_is_the_sum_of_the_histograms(
+    one: list[float], other: list[float]
+) -> None:
     summed = [a + b for a, b in zip(counted(one), counted(other), strict=True)]
     assert summed == counted(one + other)
 

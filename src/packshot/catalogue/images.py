@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from packshot.catalogue.models import Image, Product
+from packshot.catalogue.models import Image, Product, Rendition
 from packshot.kernel.errors import BadInput
 from packshot.kernel.ids import uuid7
 
@@ -212,6 +212,20 @@ def keep_renditions(image_id: UUID, made: Sequence[MadeRendition]) -> None:
             "UPDATE packshot_image SET state = 'ready', problem = '' WHERE id = %s AND state = 'stored'",
             [image_id],
         )
+
+
+@dataclass(frozen=True, slots=True)
+class RenditionBytes:
+    """Where a rendition's bytes are."""
+
+    blob: str
+    media_type: str
+
+
+def renditions_of(image_id: UUID) -> dict[str, RenditionBytes]:
+    """The renditions of an image that are made, by spec."""
+    rows = Rendition.objects.filter(image_id=image_id).values_list("spec", "blob", "media_type")
+    return {spec: RenditionBytes(blob, media_type) for spec, blob, media_type in rows}
 
 
 def mark_broken(image_id: UUID, problem: str) -> None:

@@ -14,7 +14,7 @@ from django.utils import timezone
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from packshot import accounts, catalogue, generations
+from packshot import accounts, catalogue, generations, ledger
 from packshot.accounts import Actor
 from packshot.catalogue.models import Product
 from packshot.catalogue.products import ProductRow
@@ -50,6 +50,7 @@ _WAITS = {
     "budget": "over budget",
     "rate": "the provider's rate",
     "retry": "trying again",
+    "stopped": "spending is stopped",
     "paused": "provider paused",
     "circuit": "provider stopped",
     "key": "no key",
@@ -244,6 +245,8 @@ def _show_offer(ask: Ask, offered: Offer, key: str) -> None:
         ),
         ("Budgets", fits),
     ]
+    if ledger.stop_state().stopped:
+        lines.append(("Spending", f"stopped: they wait for `{program()} spending resume`"))
     if offered.note:
         lines.append(("Note", offered.note))
     lines.append(("Request key", key))

@@ -1,6 +1,6 @@
 """What happened, told with the change itself: an outbox row, one NOTIFY a flush, background work by name."""
 
-from packshot.events.chores import defer
+from packshot.events.chores import defer, defer_once
 from packshot.events.outbox import CHANNEL, Happening, forget, newest_id, since, tell, wake
 
-__all__ = ["CHANNEL", "Happening", "defer", "forget", "newest_id", "since", "tell", "wake"]
+__all__ = ["CHANNEL", "Happening", "defer", "defer_once", "forget", "newest_id", "since", "tell", "wake"]

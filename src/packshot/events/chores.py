@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
+from django.db import transaction
 from procrastinate import App
 from procrastinate.contrib.django import app as _app
+from procrastinate.exceptions import AlreadyEnqueued
 from procrastinate.types import JSONValue
 
 
@@ -13,6 +15,19 @@ def on_app_ready(app: App) -> None:
 
     # By dotted name: the handlers call flows, which stand above this package.
     import_string("packshot.worker.tasks.register")(app)
+
+
+def defer_once(
+    task: str, arguments: Mapping[str, JSONValue], *, key: str, queue: str = "chores", priority: int = 0
+) -> bool:
+    """Ask for background work unless the same `key` is waiting already. False: it is."""
+    job = _app.configure_task(task, queue=queue, priority=priority, queueing_lock=key)
+    try:
+        with transaction.atomic():
+            job.defer(**dict(arguments))
+    except AlreadyEnqueued:
+        return False
+    return True
 
 
 def defer(

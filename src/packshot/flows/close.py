@@ -182,7 +182,8 @@ class _Closing:
             return
         self._note_evidence(completion, at, outcome.end)
         charge: Charge = "free" if outcome.end == "failed_free" else error.charge
-        cost = 0 if charge == "free" else error.cost
+        is_open = cost_is_open(charge, error.cost)
+        cost = 0 if charge == "free" else None if is_open else error.cost
         self._end(completion, at, outcome.end, charge=charge, cost=cost)
         then = outcome.then
         if at.cancel_requested and then == "pending":
@@ -193,7 +194,7 @@ class _Closing:
                     at.generation_id,
                     then,
                     added_micros=cost or 0,
-                    cost_unknown=cost_is_open(charge, error.cost),
+                    cost_unknown=is_open,
                     wait_reason=outcome.wait_reason,
                     wait_detail=message if outcome.wait_reason else "",
                     again_after_s=outcome.again_after_s,

@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 FIRST = ("webp-320",)
 THEN = ("webp-96", "webp-1200")
 LAZY = ("avif-320", "avif-1200")
+SPECS = frozenset(FIRST + THEN + LAZY)
 
 
 @functools.cache
@@ -50,6 +51,11 @@ def look_at(image_id: UUID) -> None:
         with transaction.atomic():
             catalogue.mark_broken(image_id, str(problem))
             events.tell([_news(image, "broken")])
+
+
+def wish_for(image_id: UUID, spec: str) -> None:
+    """Have a rendition made that is made only when somebody wants it. Many wishes at once make one job."""
+    events.defer_once("rendition", {"image_id": str(image_id), "spec": spec}, key=f"{image_id} {spec}")
 
 
 def make_rendition(image_id: UUID, spec: str) -> None:

@@ -62,5 +62,8 @@ def verdict(error: ProviderError, *, tries: int, busy_in_row: int, jitter: rando
 
 
 def cost_is_open(charge: Charge, cost: int | None) -> bool:
-    """Whether the hold stays because the call cost something and nobody said how much."""
-    return charge != "free" and cost is None
+    """Whether the hold stays: nobody knows whether the call cost anything, or it did and nobody said how much.
+
+    With an unknown charge, `cost` is only what is at stake: BFL names it when it takes the order.
+    """
+    return charge == "unknown" or (charge == "charged" and cost is None)

@@ -6,6 +6,12 @@ CREATE INDEX packshot_product_without_image ON packshot_product (last_generation
 CREATE INDEX packshot_product_with_placeholder ON packshot_product (last_generation_status)
     WHERE archived_at IS NULL AND active_image_id IS NULL AND listed_image_url <> '' AND placeholder;
 
+-- What is wrong with active images, without reading products as wide as their descriptions.
+CREATE INDEX packshot_product_active ON packshot_product (active_image_id, last_generation_status)
+    WHERE archived_at IS NULL AND active_image_id IS NOT NULL;
+CREATE INDEX packshot_review_rejected ON packshot_review (image_id) WHERE current AND decision = 'rejected';
+CREATE INDEX packshot_score_of_image ON packshot_score (image_id, value);
+
 CREATE INDEX packshot_generation_unknown_cost ON packshot_generation (simulated) WHERE cost_unknown;
 
 -- When a provider was last used; also which calls fell into an hour of its usage page.

@@ -45,3 +45,10 @@ RETURN (
     FROM packshot_attempt AS attempt
     WHERE attempt.id = made_by
 );
+
+-- No id (RFC 9562, version 7) that was made at `at` or later is less than this.
+CREATE FUNCTION packshot_first_id(at timestamptz) RETURNS uuid
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN (
+    lpad(to_hex(floor(extract(epoch FROM at) * 1000)::bigint), 12, '0') || '70008000000000000000'
+)::uuid;

@@ -1,0 +1,104 @@
+"""Every page in both themes and three widths: readable by everybody, and never wider than the screen."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page
+
+from tests import build
+from tests.browser import story
+from tests.browser.conftest import live
+
+WIDTHS = {"desk": (1440, 900), "tablet": (1024, 768), "phone": (390, 844)}
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+OUTSIDE = ["/accounts/login/", "/accounts/inactive/", "/nowhere"]
+INSIDE = [
+    "/admin",
+    "/accounts/password/change/",
+    "/accounts/logout/",
+    "/accounts/reauthenticate/",
+    "/nowhere",
+]
+
+
+def a_full_desk() -> None:
+    """One of everything that the Overview can show."""
+    build.provider_row("openai")
+    build.provider_row("flux", simulated=False, on=False)
+    build.budget("100")
+    provider, me = build.StandIn(), build.process().id
+    story.ask(provider, 12)
+    claims = story.begin(provider, me, most=10)
+    for number, claim in enumerate(claims[:6]):
+        story.land(claim, number=number, look=number < 5)
+    story.refuse(claims[6], "the prompt names another brand")
+
+
+def problems(page: Page, url: str) -> list[str]:
+    """What axe finds on this page, and whether it can be scrolled sideways."""
+    found = [
+        f"{url}: {violation['id']} at {node['target']}: {node['failureSummary']}"
+        for violation in Axe().run(page, options=RULES).response["violations"]
+        for node in violation["nodes"]
+    ]
+    if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+        found.append(f"{url}: wider than the screen")
+    return found
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_page_can_be_read_by_everybody(browser: Browser, server, admin, sign_in, theme, width):
+    screen = dict(zip(("width", "height"), WIDTHS[width], strict=True))
+    # axe brings its own script, which the policy of the page would refuse.
+    context = browser.new_context(
+        viewport=screen, color_scheme=theme, reduced_motion="reduce", bypass_csp=True
+    )
+    page = context.new_page()
+    found = []
+    for url in OUTSIDE:
+        page.goto(server.url + url)
+        found += problems(page, url)
+    page.goto(server.url + "/accounts/login/")
+    page.fill("#id_login", "ada")
+    page.fill("#id_password", "wrong")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("[role=alert]")
+    found += problems(page, "sign-in with a wrong password")
+    sign_in(page)
+    found += problems(page, "Overview of a new site")
+    a_full_desk()
+    for url in INSIDE:
+        page.goto(server.url + url)
+        if url == "/admin":
+            live(page)
+        found += problems(page, url)
+    page.goto(server.url + "/admin")
+    live(page)
+    page.keyboard.press("?")
+    found += problems(page, "Keyboard shortcuts")
+    page.keyboard.press("Escape")
+    page.evaluate("document.querySelector('#lost').hidden = false")
+    page.locator("button[popovertarget=me]:visible").click()
+    found += problems(page, "Menu and banner")
+    context.close()
+    assert found == []
+
+
+@pytest.mark.parametrize("width", [320, 390, 720, 721, 1180, 1181, 2560])
+def test_no_width_cuts_anything_off(browser: Browser, server, admin, sign_in, width):
+    a_full_desk()
+    context = browser.new_context(viewport={"width": width, "height": 800})
+    page = sign_in(context.new_page())
+    live(page)
+    assert problems_sideways(page) == []
+    context.close()
+
+
+def problems_sideways(page: Page) -> list[str]:
+    """What reaches out of the window: things in a list that scrolls by itself do not count."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll("body *")]
+            .filter(each => !each.closest("#images, .hidden-text, svg, .skip, dialog, [popover]"))
+            .filter(each => each.checkVisibility() && each.getBoundingClientRect().right > innerWidth + 0.5)
+            .map(each => `${each.tagName}.${each.className} ${each.getBoundingClientRect().right}`)"""
+    )
