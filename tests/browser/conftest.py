@@ -1,4 +1,4 @@
-"""A browser, the real web process and a page that tells on itself. Chromium: PACKSHOT_CHROMIUM, or on the PATH."""
+"""A browser (PACKSHOT_CHROMIUM, or one on the PATH), the real web process, a page that tells on itself."""
 
 import os
 import shutil

@@ -37,7 +37,7 @@ def shown(page: Page, status: str) -> int:
     return page.locator(f"{ROW}[data-status={status}]").count()
 
 
-# -- signing in ----------------------------------------------------------------------------------------
+# -- signing in ------------------------------------------------------------------------------------
 
 
 def test_a_wrong_password_is_said_and_the_right_one_leads_to_the_overview(page, server, admin):
@@ -79,7 +79,7 @@ def test_nothing_that_a_browser_keeps_or_says_makes_anybody_an_administrator(pag
     expect(page.locator("#me")).to_contain_text("vera, viewer")
 
 
-# -- watching ----------------------------------------------------------------------------------------------
+# -- watching --------------------------------------------------------------------------------------
 
 
 def test_twenty_generations_land_one_after_the_other_without_a_reload(overview, provider, me):
@@ -157,7 +157,7 @@ def test_focus_and_scroll_stay_where_they_are_while_rows_change(overview, provid
     assert page.evaluate("scrollY") == 300
 
 
-# -- losing the connection ------------------------------------------------------------------------------------
+# -- losing the connection -------------------------------------------------------------------------
 
 
 def test_after_a_restart_of_the_server_the_stream_resumes_with_nothing_missed(overview, server, provider, me):
@@ -260,7 +260,7 @@ def test_a_hidden_tab_lets_go_after_a_minute_and_catches_up_when_it_is_seen_agai
     expect(page.locator(ROW)).to_have_count(2)
 
 
-# -- by hand ---------------------------------------------------------------------------------------------------
+# -- by hand ---------------------------------------------------------------------------------------
 
 
 def test_the_keyboard_does_what_its_list_says(overview):
@@ -281,15 +281,15 @@ def test_the_keyboard_does_what_its_list_says(overview):
 
 def test_the_chosen_theme_is_kept_and_painted_from_the_first_frame(overview):
     page = overview
-    light = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    canvas = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(canvas)
     page.get_by_role("button", name="Switch between light and dark").click()
-    dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert dark != light
+    page.wait_for_function(f"light => {canvas}.startsWith('oklch') && {canvas} !== light", arg=light)
     page.reload(wait_until="commit")
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
     live(page)
     page.keyboard.press("t")
-    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == light
+    page.wait_for_function(f"light => {canvas} === light", arg=light)
 
 
 def test_a_new_password_is_told_in_a_toast_that_goes_by_itself(overview, server):

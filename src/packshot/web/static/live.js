@@ -57,7 +57,7 @@ const showState = (stream) => {
   // The very first connection is an ordinary request: it is not tried again by itself.
   const again = () => {
     failures += 1;
-    setTimeout(() => stream.dispatchEvent(new Event("again")), Math.min(500 * 2 ** failures, 10000));
+    setTimeout(() => stream.dispatchEvent(new Event("again")), Math.min(500 * 2 ** failures, 5000));
   };
   stream.addEventListener("htmx:error", () => {
     lost();
