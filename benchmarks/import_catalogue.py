@@ -1,7 +1,7 @@
 """A catalogue of 100,000 products, twice: how long, how much memory, and that the second changes nothing.
 
 Every row of the file is a product of its own, the most work that a row can be: a Shopify export has rows that
-only add a variant or an image. Descriptions are HTML of 300 to 900 characters.
+only add a variant or an image. Descriptions are HTML of 500 to 1,300 characters.
 """
 
 import csv
@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from random import Random
 
-from measure import at_least, below, describe_machine, exactly, in_a_process_of_its_own, report, site, tell
+from measure import below, describe_machine, exactly, in_a_process_of_its_own, report, site, tell
 
 ROWS = 100_000
 # fmt: off
@@ -18,8 +18,9 @@ COLUMNS = ["Handle", "Title", "Body (HTML)", "Vendor", "Product Category", "Type
            "Option1 Value", "Variant SKU", "Variant Price", "Variant Barcode", "Image Src", "Image Position"]
 KINDS = ["shirt", "lamp", "bowl", "oil", "soap", "blanket", "chair", "notebook", "kettle", "rope"]
 COLOURS = ["moss green", "cream", "slate", "sand", "rust", "sky blue", "charcoal", "natural"]
-WORDS = ("woven from long fibres and washed twice so that it keeps its shape for years of daily use in a "
-         "kitchen or workshop with a soft edge that will not fray & a colour fast to light at 40 °C").split()
+PHRASES = ["woven from long fibres", "washed twice", "so that it keeps its shape", "for years of daily use",
+           "in a kitchen", "or workshop", "with a soft edge", "that will not fray", "&amp; a colour",
+           "fast to light", "at 40 °C"]
 # fmt: on
 
 
@@ -34,7 +35,7 @@ def main() -> int:
     met = [
         report("import 100,000 rows, products created", first["created"], "products", exactly(ROWS)),
         report("import 100,000 rows, time", first["seconds"], "s", below(30)),
-        report("import 100,000 rows, rate", ROWS / first["seconds"], "rows/s", at_least(ROWS / 30)),
+        report("import 100,000 rows, processor time of the importing process", first["busy_seconds"], "s"),
         report("import 100,000 rows, peak memory", first["peak_mb"], "MB", below(300)),
         report("import them again, created or changed", again["differing"], "products", exactly(0)),
         report("import them again, time", again["seconds"], "s"),
@@ -75,13 +76,13 @@ def description(random: Random) -> str:
     """Two to four paragraphs and a list, as a shop's editor writes them."""
 
     def words(most: int) -> str:
-        return " ".join(random.choices(WORDS, k=random.randrange(most // 2, most))).replace("&", "&amp;")
+        return " ".join(random.choices(PHRASES, k=random.randrange(most // 2, most) + 1))
 
-    paragraphs = "\n".join(
-        f"<p>{words(30)}, <strong>{words(4)}</strong>.</p>" for _ in range(random.randrange(2, 5))
+    paragraphs = "".join(
+        f"<p>{words(12)}, <strong>{words(3)}</strong>.</p>\n" for _ in range(random.randrange(2, 5))
     )
-    points = "".join(f"<li>{words(8)}</li>" for _ in range(3))
-    return f'<div class="rte">{paragraphs}\n<ul>{points}</ul></div>'
+    points = "".join(f"<li>{words(3)}</li>" for _ in range(3))
+    return f'<div class="rte">{paragraphs}<ul>{points}</ul></div>'
 
 
 def import_once(file: Path) -> None:
@@ -92,10 +93,11 @@ def import_once(file: Path) -> None:
     from packshot import accounts
     from packshot.flows import import_catalogue
 
-    began = time.perf_counter()
+    began, busy = time.perf_counter(), time.process_time()
     done = import_catalogue.apply(file, accounts.this_shell())
     tell(
         seconds=time.perf_counter() - began,
+        busy_seconds=time.process_time() - busy,
         created=done.created,
         differing=done.created + done.changed + done.rejected + done.problem_count,
     )

@@ -55,7 +55,7 @@ def report(
     *,
     peers: Mapping[str, float] | None = None,
 ) -> bool:
-    """Print one figure as a line of JSON; the value says whether its target is met. No target is never missed.
+    """Print one figure as a line of JSON; the value says whether its target, if it has one, is met.
 
     `peers` are other ways to the same end, measured in the same run and the same unit.
     """

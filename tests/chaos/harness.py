@@ -163,7 +163,10 @@ class Site:
         for driver in self.drivers:
             driver.end()
         for worker in self.workers:
-            self.end_worker(worker, within_s=20)
+            for pid in (worker.pid, *children_of(worker.pid)):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            worker.wait()
         with suppress(AttributeError):  # it never started
             self.simulator.stop()
         self.cluster.stop(patience_s=5)
@@ -211,20 +214,6 @@ class Site:
             )
         self.workers.append(worker)
         return worker
-
-    def end_worker(self, worker: "subprocess.Popen[bytes]", *, within_s: float) -> None:
-        """Ask it to end, as a service manager does; what does not end is killed, with all it started."""
-        for pid in (worker.pid, *children_of(worker.pid)):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
-        worker.terminate()
-        try:
-            worker.wait(within_s)
-        except subprocess.TimeoutExpired:
-            for pid in (*children_of(worker.pid), worker.pid):
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            worker.wait()
 
     def _log(self, name: str) -> Path:
         return self.folder / "logs" / f"{name}.log"

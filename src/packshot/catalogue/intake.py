@@ -20,6 +20,7 @@ from packshot.sql import text
 PROBLEMS_KEPT = 1_000
 EXAMPLES_KEPT = 50
 _ONE_AT_A_TIME = 0x696D706F7274  # "import"
+_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class Comparison:
     changed: int
     unchanged: int
     revived: int  # archived products that the file brings back; counted as changed, too
-    examples: tuple[Example, ...]  # the first EXAMPLES_KEPT
+    examples: tuple[Example, ...]  # the first EXAMPLES_KEPT, changes before new products
 
 
 def stage(items: Iterable[ParsedProduct | RowProblem], is_placeholder: Callable[[str], bool]) -> Reading:
@@ -88,12 +89,12 @@ def _staged(product: ParsedProduct, is_placeholder: Callable[[str], bool]) -> tu
         product.name,
         product.description,
         " > ".join(product.category_path),
-        json.dumps(product.attributes, ensure_ascii=False),
+        _json(product.attributes),
         product.price,
         product.currency or "",
         # A stand-in shows nothing of the product, so no provider may be told to go by it.
-        json.dumps([url for url, stand_in in zip(urls, stand_ins, strict=True) if not stand_in]),
-        json.dumps(product.external_ids, ensure_ascii=False),
+        _json([url for url, stand_in in zip(urls, stand_ins, strict=True) if not stand_in]),
+        _json(product.external_ids),
         urls[0] if urls else "",
         bool(urls) and stand_ins[0],
     )
@@ -155,7 +156,8 @@ def compare() -> Comparison:
             """
             SELECT staged.row, staged.sku, pair.fields
             FROM pg_temp.import_pair AS pair JOIN pg_temp.import_row AS staged USING (sku)
-            WHERE pair.product_id IS NULL OR pair.fields <> '' ORDER BY staged.row LIMIT %s
+            WHERE pair.product_id IS NULL OR pair.fields <> ''
+            ORDER BY pair.product_id IS NULL, staged.row LIMIT %s
             """,
             [EXAMPLES_KEPT],
         )

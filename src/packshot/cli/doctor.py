@@ -75,16 +75,18 @@ def doctor(
 
 
 def _show(findings: list[Finding]) -> None:
-    grid = Table.grid(padding=(0, 1, 0, 0))
-    grid.add_column(no_wrap=True)
-    grid.add_column(no_wrap=True)
-    grid.add_column(overflow="fold")
+    out = screen()
     for each in findings:
-        said = plain(each.said)
+        line = Table.grid(padding=(0, 1, 0, 0))
+        line.add_column(no_wrap=True)
+        line.add_column(no_wrap=True, min_width=max(len(one.name) for one in findings))
+        line.add_column(overflow="fold")
+        mark = Text("✓", "green") if each.ok else Text("✗", "bold red")
+        line.add_row(mark, Text(each.name, "bold"), plain(each.said))
+        out.print(line)
         if each.remedy:
-            said.append("\n").append(plain(each.remedy))
-        grid.add_row(Text("✓", "green") if each.ok else Text("✗", "bold red"), Text(each.name, "bold"), said)
-    screen().print(grid)
+            # Left to the terminal to fold: a command in it can be copied whole.
+            out.print(Text("  → ").append_text(plain(each.remedy)), soft_wrap=True)
     wrong = sum(not each.ok for each in findings)
     say(f"\n{many(wrong, 'thing')} to mend." if wrong else "\nAll is well.")
 

@@ -104,6 +104,8 @@ def list_generations(
 
 
 def _cost(row: GenerationRow) -> object:
+    if row.status == "uncertain" or row.cost_unknown:
+        return "not known"
     if row.actual_cost is None:
         return ""
     return money(micros(row.actual_cost), simulated=row.simulated)
@@ -117,9 +119,7 @@ def _note(row: GenerationRow) -> str:
         return f"{row.error_kind.replace('_', ' ')}: {row.error_message}"
     if row.cancel_requested_at and row.status == "processing":
         return "cancelling; the call is on its way"
-    if row.cost_unknown:
-        return "charged an unknown amount"
-    return ""
+    return "charged an unknown amount" if row.cost_unknown else ""
 
 
 @app.command("show")
@@ -135,7 +135,7 @@ def show_generation(generation: Id) -> None:
             ("Status", status(row.status)),
             ("Asked", f"{when(row.created_at)} by {row.asked_by_name}"),
             ("Expected", "unknown" if row.estimated_cost is None else show(micros(row.estimated_cost))),
-            ("Cost", "not known" if row.cost_unknown else _cost(row) or "none so far"),
+            ("Cost", _cost(row) or "none so far"),
             *([("Waits", f"{row.wait_reason}: {row.wait_detail}")] if row.wait_reason else []),
             *(
                 [("Why", f"{row.error_kind.replace('_', ' ')}: {row.error_message}")]
@@ -169,7 +169,7 @@ def show_generation(generation: Id) -> None:
                 show(each.reserved_micros),
                 _charged(each),
                 each.request_id,
-                f"{each.error_kind}: {each.error_message}" if each.error_kind else "",
+                f"{each.error_kind.replace('_', ' ')}: {each.error_message}" if each.error_kind else "",
             ]
             for each in attempts
         ],

@@ -11,7 +11,7 @@ from django.db import transaction
 from packshot import catalogue, events, generations, ledger, reports
 from packshot.events import Happening
 from packshot.generations import End, Standing, Step
-from packshot.generations.policy import Verdict, cost_is_open, verdict
+from packshot.generations.policy import RETRYABLE, Verdict, cost_is_open, verdict
 from packshot.kernel.errors import Charge, Misconfigured, ProviderError, TryLater
 from packshot.kernel.money import show
 
@@ -78,10 +78,18 @@ class _Closing:
     def write(self) -> None:
         busy = generations.lock_providers(self._touched_providers())
         standing = generations.standing(list(self.completions))
+        failed = generations.failed_before(
+            [
+                each.attempt_id
+                for each in self.completions.values()
+                if each.error and each.error.kind in RETRYABLE
+            ],
+            RETRYABLE,
+        )
         for attempt_id, completion in self.completions.items():
             at = standing.get(attempt_id)
             if at is not None:
-                self._judge(completion, at, busy.get(at.provider, 0))
+                self._judge(completion, at, failed.get(attempt_id, 0) + 1, busy.get(at.provider, 0))
         by_name = next((each.evidence[1] for each in self.completions.values() if each.evidence), "")
         generations.keep_evidence(self.evidence, by_name=by_name)
         generations.end_attempts(self.ends)
@@ -133,7 +141,7 @@ class _Closing:
         touched |= {each.provider for each in called.values() if each.busy_in_row}
         return sorted(touched)
 
-    def _judge(self, completion: Completion, at: Standing, busy_in_row: int) -> None:
+    def _judge(self, completion: Completion, at: Standing, tries: int, busy_in_row: int) -> None:
         if at.state in generations.CLOSED:
             self._judge_late(completion, at)
             return
@@ -143,7 +151,7 @@ class _Closing:
             return
         if at.state == "intent":
             return  # nothing was sent: rescue or cancel releases it
-        outcome = verdict(error, tries=at.attempts, busy_in_row=busy_in_row, jitter=_jitter)
+        outcome = verdict(error, tries=tries, busy_in_row=busy_in_row, jitter=_jitter)
         if outcome.end == "uncertain" and at.state == "uncertain":
             return
         self._fail(completion, error, outcome, at)
@@ -156,7 +164,7 @@ class _Closing:
             Step(
                 at.generation_id,
                 "completed",
-                added_micros=completion.cost_micros or 0,
+                added_micros=completion.cost_micros,
                 cost_unknown=completion.cost_micros is None,
             )
         )
@@ -193,7 +201,8 @@ class _Closing:
                 Step(
                     at.generation_id,
                     then,
-                    added_micros=cost or 0,
+                    # What waits to be tried again has no cost yet; what failed for free has one: nothing.
+                    added_micros=None if then == "pending" else cost,
                     cost_unknown=is_open,
                     wait_reason=outcome.wait_reason,
                     wait_detail=message if outcome.wait_reason else "",
@@ -202,7 +211,7 @@ class _Closing:
                     error_message=message,
                 )
             )
-        if outcome.provider_waits_s:
+        if outcome.provider_waits_s is not None:
             self.waits[at.provider] = max(self.waits.get(at.provider, 0.0), outcome.provider_waits_s)
         elif outcome.pause_provider:
             self.pauses[at.provider] = error

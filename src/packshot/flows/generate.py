@@ -16,6 +16,7 @@ from packshot.catalogue.products import ProductRow
 from packshot.events import Happening
 from packshot.flows.close import Completion, close
 from packshot.flows.desk import quoting
+from packshot.flows.wording import facts_of
 from packshot.generations import SHARED_SLOT, Asked, Wanted
 from packshot.kernel.errors import BadAnswer, BadInput, OverBudget, PackshotError, Refused
 from packshot.kernel.ids import uuid7
@@ -97,7 +98,7 @@ def offer(ask: Ask, actor: Actor) -> Offer:
     note = ""
     for product in ask.products:
         version_id, text = texts[product.category_path]
-        rendered = prompts.render(text, _facts(product), brand)
+        rendered = prompts.render(text, facts_of(product), brand)
         if rendered.missing:
             missing.append(Missing(product.sku, rendered.missing))
             continue
@@ -392,16 +393,6 @@ def _wordings(ask: Ask) -> dict[str, tuple[UUID | None, str]]:
         if problems:
             raise BadInput(f"the prompt cannot be used: {'; '.join(problems)}", field="template")
     return chosen
-
-
-def _facts(product: ProductRow) -> prompts.ProductFacts:
-    return prompts.ProductFacts(
-        name=product.name,
-        sku=product.sku,
-        description=product.description,
-        category_path=tuple(part for part in product.category_path.split(" > ") if part),
-        attributes=dict(product.attributes),
-    )
 
 
 def _fingerprint(ask: Ask) -> str:

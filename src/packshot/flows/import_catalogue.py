@@ -42,7 +42,7 @@ class ImportPlan:
     revived: int  # archived products that come back; counted as changed, too
     problem_count: int
     problems: tuple[RowProblem, ...]  # the first thousand
-    examples: tuple[Example, ...]  # the first fifty that are created or changed
+    examples: tuple[Example, ...]  # the first fifty: changes, then new products
     applied: bool
     id: UUID | None = None
 

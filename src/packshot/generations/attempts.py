@@ -1,7 +1,7 @@
 """Attempts and the moves of their generations. Each verb is a compare-and-set on a list, in lock order
 (generation, then attempt), and can be repeated after a COMMIT whose outcome got lost."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -209,6 +209,24 @@ def standing(attempt_ids: Sequence[UUID]) -> dict[UUID, Standing]:
         return {row[0]: Standing(*row) for row in cursor.fetchall()}
 
 
+def failed_before(attempt_ids: Sequence[UUID], kinds: Collection[str]) -> dict[UUID, int]:
+    """How often the generation of each attempt failed before for free, for one of these reasons."""
+    if not attempt_ids:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT attempt.id, count(*) FROM packshot_attempt AS attempt
+            JOIN packshot_attempt AS earlier ON earlier.generation_id = attempt.generation_id
+                AND earlier.number < attempt.number AND earlier.state = 'failed_free'
+                AND earlier.error_kind = ANY(%s)
+            WHERE attempt.id = ANY(%s) GROUP BY attempt.id
+            """,
+            [sorted(kinds), list(attempt_ids)],
+        )
+        return dict(cursor.fetchall())
+
+
 @dataclass(frozen=True, slots=True)
 class End:
     """How one attempt is written down at its end."""
@@ -293,7 +311,7 @@ class Step:
 
     generation_id: UUID
     status: str
-    added_micros: int = 0
+    added_micros: int | None = None  # None: nothing is known to add
     cost_unknown: bool = False
     wait_reason: str | None = None
     wait_detail: str = ""

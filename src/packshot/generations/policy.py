@@ -21,6 +21,10 @@ LONGEST_WAIT_S = 900.0
 # Automatic tries after failures that cost nothing. A 429 is a wait, not a failure, and is not counted.
 FREE_TRIES = 3
 RETRYABLE = frozenset({"server_error", "bad_answer"})
+# So many server errors in a row, with no good answer between them, are the provider's trouble and not the
+# request's. Before that the others go on: waiting with all of them for each single 500 left a provider that
+# fails one request in two hundred idle for four fifths of the time (measured).
+OUTAGE_AFTER = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +36,28 @@ class Verdict:
     # Seconds until the generation may be tried again; with `then == "pending"` only.
     again_after_s: float | None = None
     wait_reason: str | None = None
-    # The provider takes no further request for this long, or until an administrator resumes it.
+    # The provider takes no further request for this long, or until an administrator resumes it; 0 only
+    # counts one more busy answer in a row.
     provider_waits_s: float | None = None
     pause_provider: bool = False
 
 
 def verdict(error: ProviderError, *, tries: int, busy_in_row: int, jitter: random.Random) -> Verdict:
-    """What follows from `error` on a generation that had `tries` attempts, this one included."""
+    """What follows from `error` on a generation that failed `tries` times for free, this one included."""
     match error:
+        case TryLater() if error.kind == "server_error" and busy_in_row < OUTAGE_AFTER:
+            if tries >= FREE_TRIES:
+                return Verdict("failed_free", "failed", provider_waits_s=0.0)
+            wait = min(max(error.after_s, 0.0), LONGEST_WAIT_S) * jitter.uniform(1.0, 1.1)
+            return Verdict(
+                "failed_free", "pending", again_after_s=wait, wait_reason="retry", provider_waits_s=0.0
+            )
         case TryLater():
             wait = min(max(error.after_s, 0.0), LONGEST_WAIT_S)
-            if error.kind in ("unreachable", "overloaded"):
+            if error.kind in ("unreachable", "overloaded", "server_error"):
                 # Nobody said how long: double each time in a row, from what was proposed.
-                wait = min(max(wait, 1.0) * 2 ** min(busy_in_row, 8), LONGEST_WAIT_S)
+                before = busy_in_row - OUTAGE_AFTER if error.kind == "server_error" else busy_in_row
+                wait = min(max(wait, 1.0) * 2 ** min(before, 8), LONGEST_WAIT_S)
             spread = wait + jitter.uniform(0, max(wait * 0.1, 0.05))
             return Verdict(
                 "failed_free", "pending", again_after_s=spread, wait_reason="rate", provider_waits_s=wait
@@ -62,7 +75,7 @@ def verdict(error: ProviderError, *, tries: int, busy_in_row: int, jitter: rando
 
 
 def cost_is_open(charge: Charge, cost: int | None) -> bool:
-    """Whether the hold stays: nobody knows whether the call cost anything, or it did and nobody said how much.
+    """Whether the hold stays: nobody knows whether the call was charged, or it was and nobody said how much.
 
     With an unknown charge, `cost` is only what is at stake: BFL names it when it takes the order.
     """

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.db import InterfaceError, OperationalError
+
 from packshot import generations, ledger
 from packshot.blobs import BlobStore
 from packshot.events import CHANNEL
@@ -169,9 +171,9 @@ class PayWorker:
                     most=most,
                     look_again_s=self._timers.look_again_s,
                 )
-            except Exception:
+            except Exception as problem:  # noqa: BLE001 - one provider's trouble must not stop the others
                 # Also a COMMIT whose outcome got lost: the sweep gives back what nobody here runs.
-                log.warning("admission for %s failed, trying again", provider.name, exc_info=True)
+                _note(f"admission for {provider.name}", problem)
                 return
             for claim in claims:
                 self._start(claim, run(claim, provider, self._around))
@@ -200,8 +202,8 @@ class PayWorker:
         while True:
             try:
                 await keeper()
-            except Exception:
-                log.warning("%s failed, trying again", getattr(keeper, "__name__", "keeper"), exc_info=True)
+            except Exception as problem:  # noqa: BLE001 - the database may be away; the keeper comes again
+                _note(getattr(keeper, "__name__", "a keeper").strip("_"), problem)
             await asyncio.sleep(every_s)
 
     async def _beat(self) -> None:
@@ -293,3 +295,11 @@ class PayWorker:
         self._fence_task.cancel()
         await asyncio.gather(self._fence_task, return_exceptions=True)
         self._database.close()
+
+
+def _note(what: str, problem: Exception) -> None:
+    """One line while the database is away, the whole story for anything else; both come again."""
+    if isinstance(problem, OperationalError | InterfaceError):
+        log.warning("%s waits for the database: %s", what, str(problem).partition("\n")[0])
+    else:
+        log.warning("%s failed, trying again", what, exc_info=problem)

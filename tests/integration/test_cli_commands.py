@@ -1,0 +1,534 @@
+"""Each command as a person types it, on the real database."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from packshot import accounts, catalogue, events, generations, ledger, reports
+from packshot.accounts.models import AuditEntry, User
+from packshot.catalogue.models import Image, Product
+from packshot.cli import main
+from packshot.flows import admit
+from packshot.flows.desk import quoting
+from packshot.generations.models import Generation
+from packshot.kernel.errors import Refused, Unsure
+from packshot.kernel.money import micros
+from tests import build
+
+pytestmark = pytest.mark.django_db
+
+
+@dataclass(frozen=True)
+class Ran:
+    code: int
+    out: str
+    err: str
+
+
+Packshot = Callable[..., Ran]
+
+
+@pytest.fixture
+def packshot(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Packshot:
+    """The program, run in this process so that it sees the test's transaction."""
+
+    def run(*words: object, columns: int = 200) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["packshot", *map(str, words)])
+        monkeypatch.setenv("COLUMNS", str(columns))
+        try:
+            main()
+            code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+        out, err = capsys.readouterr()
+        return Ran(code, out, err)
+
+    return run
+
+
+@pytest.fixture
+def sandbox() -> None:
+    """The free provider, enrolled, and a template that fits every product."""
+    build.provider_row("sandbox")
+    catalogue.save_template(catalogue.GENERAL, "A photograph of {{name}}")
+
+
+def claim(provider: str = "sandbox") -> generations.Claim:
+    """The next generation in the queue, its paid call begun."""
+    process_id = build.process().id
+    (found,) = admit.admit(quoting()[provider], process_id=process_id, most=1)
+    admit.start_sending([found], process_id=process_id)
+    return found
+
+
+def an_image(product: Product) -> Image:
+    return Image.objects.create(
+        product=product,
+        blob="ab" * 32,
+        media_type="image/png",
+        width_px=64,
+        height_px=64,
+        size_bytes=100,
+        provider="photo",
+        model="",
+        simulated=False,
+        digital_source_type="digitalCapture",
+    )
+
+
+# -- the program itself ------------------------------------------------------------------------
+
+
+def test_help_and_version_read_neither_django_nor_a_decoder_nor_a_server() -> None:
+    code = (
+        "import sys\n"
+        "sys.argv = ['packshot', sys.argv[1]]\n"
+        "from packshot.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print([name for name in ('django', 'pyvips', 'uvicorn', 'httpx') if name in sys.modules])"
+    )
+    for word in ("--help", "--version"):
+        ran = subprocess.run([sys.executable, "-c", code, word], capture_output=True, text=True, check=True)
+        assert ran.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_misspelt_command_is_answered_with_the_right_one(packshot: Packshot) -> None:
+    ran = packshot("spendin", "show")
+    assert ran.code == 2
+    assert "spending" in ran.err
+
+
+def test_a_bug_is_told_in_a_line_and_its_traceback_only_when_asked_for(
+    packshot: Packshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(**_: object) -> None:
+        raise RuntimeError("the key sk-abcdefghijklmnop is refused")
+
+    monkeypatch.setattr("packshot.reports.queue", broken)
+    ran = packshot("queue", "list")
+    assert ran.code == 2
+    assert "this is a bug: RuntimeError" in ran.err
+    assert "Traceback" not in ran.err
+    assert "sk-abcdefghijklmnop" not in ran.err
+
+    monkeypatch.setenv("PACKSHOT_DEBUG", "1")
+    ran = packshot("queue", "list")
+    assert "Traceback" in ran.err
+    assert "sk-abcdefghijklmnop" not in ran.err
+
+
+def test_a_products_words_cannot_move_the_cursor_or_set_a_colour(packshot: Packshot) -> None:
+    Product.objects.create(sku="evil", name="\x1b[2J\x1b]0;title\x07[red]Tea[/red]\x9b31m")
+    ran = packshot("products", "list")
+    assert "[red]Tea[/red]" in ran.out
+    assert not {"\x1b", "\x07", "\x9b"} & set(ran.out)
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_tables_fit_the_window(packshot: Packshot, sandbox: None, columns: int) -> None:
+    build.budget("1000")
+    for number in range(3):
+        Product.objects.create(sku=f"SKU-{number}", name="A very long name of a product " * 5)
+    packshot("generate", "--all", "--provider", "sandbox")
+    for words in (("products", "list"), ("queue", "list"), ("provider", "list"), ("spending", "show")):
+        ran = packshot(*words, columns=columns)
+        assert ran.code == 0
+        table = [line for line in ran.out.splitlines() if "  " in line]
+        assert max(map(len, table)) <= columns
+
+
+# -- import ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def catalogue_file(tmp_path: Path) -> Path:
+    file = tmp_path / "shop.csv"
+    file.write_text("sku,name,price\nTEA-1,Nettle tea,4.50\n,No name,3\nTEA-2,Mint tea,cheap\n")
+    return file
+
+
+def test_a_dry_run_names_row_field_reason_and_remedy_and_changes_nothing(
+    packshot: Packshot, catalogue_file: Path
+) -> None:
+    ran = packshot("import", catalogue_file, "--dry-run")
+    assert ran.code == 0
+    cells = [re.split(r"\s{2,}", line.strip()) for line in ran.out.splitlines()]
+    assert ["2", "0", "0", "1"] in cells  # created, changed, unchanged, rejected
+    assert ["3", "sku", "it is empty", "Fill it in.", "rejected"] in cells
+    assert any(row[:2] == ["4", "price"] and row[-1] == "imported" for row in cells)
+    assert "Nothing was changed." in ran.out
+    assert not Product.objects.exists()
+
+
+def test_an_import_without_a_terminal_applies_and_a_second_one_changes_nothing(
+    packshot: Packshot, catalogue_file: Path
+) -> None:
+    first = packshot("import", catalogue_file)
+    assert "Imported: 2 created, 0 changed, 0 unchanged, 1 rejected." in first.out
+    second = packshot("import", catalogue_file)
+    assert "Imported: 0 created, 0 changed, 2 unchanged, 1 rejected." in second.out
+    assert set(Product.objects.values_list("sku", flat=True)) == {"TEA-1", "TEA-2"}
+    assert AuditEntry.objects.filter(action="import catalogue").count() == 2
+
+
+def test_a_file_that_is_no_catalogue_is_refused_in_words(packshot: Packshot, tmp_path: Path) -> None:
+    (tmp_path / "empty.csv").write_text("")
+    ran = packshot("import", tmp_path / "empty.csv")
+    assert ran.code == 2
+    assert ran.err.startswith("packshot: ")
+    assert packshot("import", tmp_path / "missing.csv").code == 2
+
+
+# -- generate ----------------------------------------------------------------------------------
+
+
+def test_a_request_shows_its_price_first_and_lands_in_the_queue(packshot: Packshot, sandbox: None) -> None:
+    one, two = build.product("Tea"), build.product("Oil")
+    ran = packshot("generate", "--sku", f"{one.sku},{two.sku}", "--provider", "sandbox", "--shape", "4:5")
+    assert ran.code == 0
+    assert "2 of 2 products, 4:5" in ran.out
+    assert "simulated: nothing is charged" in ran.out
+    assert "Request key" in ran.out
+    found = Generation.objects.order_by("id")
+    assert [each.prompt for each in found] == [f"A photograph of {one.name}", f"A photograph of {two.name}"]
+
+
+def test_a_repeat_with_the_same_key_gets_the_first_answer(packshot: Packshot, sandbox: None) -> None:
+    product = build.product()
+    words = ("generate", "--sku", product.sku, "--provider", "sandbox", "--key", "a-key-of-mine")
+    assert packshot(*words).code == 0
+    again = packshot(*words)
+    assert again.code == 0
+    assert "stored before" in again.out
+    assert Generation.objects.count() == 1
+
+    other = packshot(*words, "--shape", "4:5")
+    assert other.code == 2
+    assert "used before for a different request" in other.err
+
+
+def test_products_with_gaps_are_listed_and_nothing_is_asked_for(packshot: Packshot, sandbox: None) -> None:
+    product = build.product()
+    ran = packshot(
+        "generate",
+        "--sku",
+        product.sku,
+        "--provider",
+        "sandbox",
+        "--prompt",
+        "{{name}} in {{attribute:colour}}",
+    )
+    assert ran.code == 2
+    assert product.sku in ran.out and "attribute:colour" in ran.out
+    assert "nothing was asked for" in ran.err
+    assert not Generation.objects.exists()
+
+
+def test_real_money_is_not_spent_by_a_script_that_did_not_agree(packshot: Packshot) -> None:
+    build.provider_row("openai", simulated=False)
+    build.budget("25", simulated=False)
+    words = ("generate", "--sku", build.product().sku, "--provider", "openai", "--prompt", "A photograph")
+    ran = packshot(*words)
+    assert ran.code == 2
+    assert "REAL" in ran.out and "--yes" in ran.err
+    assert not Generation.objects.exists()
+    assert packshot(*words, "--yes").code == 0
+    assert Generation.objects.get().simulated is False
+
+
+def test_an_option_is_checked_against_the_models_card(packshot: Packshot, sandbox: None) -> None:
+    words = ("generate", "--sku", build.product().sku, "--provider", "sandbox", "--option")
+    assert "it has long_side" in packshot(*words, "quality=high").err
+    assert packshot(*words, "long_side=7").code == 2
+    assert packshot(*words, "long_side=512").code == 0
+    assert Generation.objects.get().options == {"long_side": "512"}
+
+
+def test_waiting_ends_with_1_and_sums_up_what_failed_and_what_to_do(
+    packshot: Packshot, sandbox: None
+) -> None:
+    build.budget("1")
+    build.product(), build.product()
+    words = ("generate", "--all", "--provider", "sandbox", "--key", "a-key-of-mine")
+    assert packshot(*words).code == 0
+    good, bad = claim(), claim()
+    build.end(
+        build.delivered(good, cost="0.00"), build.failed(bad, Refused("another brand's logo", kind="refused"))
+    )
+    ran = packshot(*words, "--wait")
+    assert ran.code == 1
+    assert "1 completed, 1 failed." in ran.out
+    assert "Change the prompt, or use another provider." in ran.out
+
+
+def test_waiting_without_a_worker_says_so(packshot: Packshot, sandbox: None) -> None:
+    build.product()
+    words = ("generate", "--all", "--provider", "sandbox", "--key", "a-key-of-mine")
+    packshot(*words)
+    done = claim()
+    build.end(build.delivered(done, cost="0.00"))
+    generations.retire(build.attempt(done).process_id)
+    ran = packshot(*words, "--wait")
+    assert ran.code == 0
+    assert "No worker runs" in ran.err
+
+
+# -- the queue ---------------------------------------------------------------------------------
+
+
+def test_the_queue_is_listed_for_people_and_for_scripts(packshot: Packshot, sandbox: None) -> None:
+    product = build.product("Tea")
+    packshot("generate", "--sku", product.sku, "--provider", "sandbox")
+    key = Generation.objects.get().id
+    assert str(key)[-8:] in packshot("queue", "list", "--status", "pending", "--text", "tea").out
+    assert "No generation fits." in packshot("queue", "list", "--status", "failed").out
+    (row,) = json.loads(packshot("queue", "list", "--json").out)
+    assert row["id"] == str(key)
+    assert row["sku"] == product.sku
+    assert packshot("queue", "list", "--status", "lost").code == 2
+
+
+def test_what_waits_is_cancelled_and_what_failed_is_retried(packshot: Packshot, sandbox: None) -> None:
+    build.budget("1")
+    build.product(), build.product()
+    packshot("generate", "--all", "--provider", "sandbox")
+    build.end(build.failed(claim(), Refused("no", kind="refused")))
+
+    assert "1 generation cancelled." in packshot("queue", "cancel", "--pending").out
+    assert "1 generation went back into the queue." in packshot("queue", "retry", "--failed").out
+    assert sorted(Generation.objects.values_list("status", flat=True)) == ["cancelled", "pending"]
+    assert packshot("queue", "retry", "--failed").code == 2
+    assert packshot("queue", "cancel").code == 2
+
+
+def test_an_uncertain_charge_is_settled_by_a_persons_evidence(packshot: Packshot) -> None:
+    build.budget("1")
+    build.provider_row("openai")
+    sent = build.sent(build.StandIn())
+    build.end(build.failed(sent, Unsure("cut off", kind="cut_off")))
+    short = str(sent.generation.id)[-8:]
+
+    shown = packshot("queue", "show", short)
+    assert "queue resolve" in shown.out
+    assert packshot("queue", "resolve", short, "--free").code == 2  # no evidence
+    assert packshot("queue", "resolve", short, "--note", "line 3").code == 2  # no verdict
+    ran = packshot("queue", "resolve", short, "--charged", "--amount", "0.03", "--note", "line 3 of the bill")
+    assert ran.code == 0
+    assert build.balances() == (micros("0.03"), 0)
+    shown = packshot("queue", "show", sent.generation.id)
+    assert "charged_no_image" in shown.out and "line 3 of the bill" in shown.out
+    assert packshot("queue", "resolve", short, "--free", "--note", "again").code == 2
+
+
+def test_an_id_that_is_not_there_or_ends_like_two_others_is_refused(packshot: Packshot) -> None:
+    assert "there is no generation" in packshot("queue", "show", "00000000").err
+    assert "not an id" in packshot("queue", "show", "tea").err
+
+
+# -- images, products, templates ---------------------------------------------------------------
+
+
+def test_an_image_becomes_the_active_one_and_everybody_hears_of_it(packshot: Packshot) -> None:
+    product = build.product()
+    image = an_image(product)
+    assert f"{str(image.id)[-8:]}" in packshot("images", "list", "--sku", product.sku).out
+    ran = packshot("images", "activate", str(image.id)[-8:])
+    assert ran.code == 0
+    assert Product.objects.get(pk=product.pk).active_image_id == image.id
+    assert [(each.topic, each.kind) for each in events.since(0)] == [("product", "activated")]
+    assert "already" in packshot("images", "activate", image.id).out
+    (row,) = json.loads(packshot("images", "list", "--json").out)
+    assert row["active"] is True
+    assert AuditEntry.objects.filter(action="activate image").count() == 1
+
+
+def test_products_are_found_by_text_and_by_what_they_lack(packshot: Packshot) -> None:
+    tea, oil = build.product("Tea"), build.product("Oil")
+    Product.objects.filter(pk=tea.pk).update(active_image=an_image(tea))
+    assert [
+        row["sku"] for row in json.loads(packshot("products", "list", "--without-image", "--json").out)
+    ] == [oil.sku]
+    listed = packshot("products", "list", "--text", "tea").out
+    assert tea.sku in listed and oil.sku not in listed
+    assert "1 of 2 products" in packshot("products", "list", "--limit", "1").out
+
+
+def test_a_template_is_saved_tried_and_listed(packshot: Packshot, tmp_path: Path) -> None:
+    product = build.product("Tea", category="Food > Tea")
+    file = tmp_path / "tea.txt"
+    file.write_text("{{name}} in a {{attribute:vessel|cup}}")
+    assert packshot("templates", "save", "Tea", file, "--category", "Food > Tea").code == 0
+    assert f"{product.name} in a cup" in packshot("templates", "preview", "Tea", "--sku", product.sku).out
+    assert "Food > Tea" in packshot("templates", "list").out
+    file.write_text("{{name}} with {{attribute:vessel}}")
+    packshot("templates", "save", "Tea", file)
+    assert packshot("templates", "show", "Tea").out.strip() == "{{name}} with {{attribute:vessel}}"
+    ran = packshot("templates", "preview", "Tea", "--sku", product.sku)
+    assert ran.code == 2 and "attribute:vessel" in ran.err
+    file.write_text("{{nmae}}")
+    assert "did you mean {{name}}" in packshot("templates", "save", "Tea", file).err
+
+
+# -- money -------------------------------------------------------------------------------------
+
+
+def test_spending_stops_at_once_and_says_stopped_once_every_worker_confirmed(packshot: Packshot) -> None:
+    worker = build.process()
+    assert "Spending goes on." in packshot("spending", "show").out
+    assert "Stopping" in packshot("spending", "stop").out
+    state = ledger.stop_state()
+    assert state.stopped
+    generations.beat(worker.id, stop_acknowledged=state.version)
+    assert "Stopped" in packshot("spending", "show").out
+    assert "Spending goes on." in packshot("spending", "resume").out
+    assert [(each.topic, each.kind) for each in events.since(0)] == [
+        ("spending", "stopped"),
+        ("spending", "resumed"),
+    ]
+    assert set(AuditEntry.objects.values_list("action", flat=True)) == {"stop spending", "resume spending"}
+
+
+def test_a_real_provider_is_switched_on_with_a_limit_only(packshot: Packshot) -> None:
+    build.provider_row("openai", simulated=False, on=False)
+    assert "--limit" in packshot("provider", "on", "openai").err
+    assert "amount of dollars" in packshot("provider", "on", "openai", "--limit", "plenty").err
+    ran = packshot(
+        "provider", "on", "openai", "--limit", "25.50", "--period", "week", "--zone", "Europe/Berlin"
+    )
+    assert ran.code == 0
+    limit = ledger.spending_limit()
+    assert limit is not None
+    assert (limit.limit_micros, limit.period, limit.zone) == (micros("25.50"), "week", "Europe/Berlin")
+    assert "$25.50" in packshot("spending", "show").out
+    assert generations.provider_switch("openai") == generations.Switch(False, True, True)
+    packshot("provider", "off", "openai")
+    assert generations.provider_switch("openai") == generations.Switch(False, True, False)
+
+
+def test_a_simulated_provider_needs_no_switch(packshot: Packshot) -> None:
+    build.provider_row("openai")
+    ran = packshot("provider", "on", "openai", "--limit", "5")
+    assert ran.code == 2
+    assert ledger.spending_limit() is None
+
+
+def test_a_provider_is_paused_and_resumed(packshot: Packshot) -> None:
+    build.provider_row("openai")
+    assert "is paused" in packshot("provider", "pause", "openai").out
+    assert "paused already" in packshot("provider", "pause", "openai").out
+    (row,) = json.loads(packshot("provider", "list", "--json").out)
+    assert row["state"] == "paused"
+    assert "goes on" in packshot("provider", "resume", "openai").out
+    assert packshot("provider", "pause", "nobody").code == 2
+
+
+def test_the_ledger_names_every_hold(packshot: Packshot) -> None:
+    build.budget("1")
+    build.provider_row("openai")
+    build.end(build.delivered(build.sent(build.StandIn())))
+    uncertain = build.sent(build.StandIn())
+    build.end(build.failed(uncertain, Unsure("cut off", kind="cut_off")))
+    ran = packshot("ledger", "show")
+    assert "nobody knows what was charged" in ran.out
+    assert str(uncertain.generation.id)[-8:] in ran.out
+    found = json.loads(packshot("ledger", "show", "--json").out)
+    assert found["totals"] == [
+        {"provider": "openai", "simulated": True, "charges": 1, "corrections": 0, "amount_micros": 40_000}
+    ]
+    assert [each["amount_micros"] for each in found["held"]] == [40_000]
+
+
+def test_rollups_that_were_wrong_are_named_and_put_right(packshot: Packshot) -> None:
+    assert "Every figure was right." in packshot("rollups", "rebuild").out
+    never_made = reports.Delta(timezone.now(), "openai", "stand-in", simulated=True, images=3)
+    reports.add([never_made], slot=generations.SHARED_SLOT)
+    ran = packshot("rollups", "rebuild")
+    assert ran.code == 1
+    assert "images" in ran.out
+    assert packshot("rollups", "rebuild").code == 0
+
+
+# -- people and settings -----------------------------------------------------------------------
+
+
+def test_a_password_is_shown_once_and_works(packshot: Packshot) -> None:
+    ran = packshot("people", "add", "bo", "--role", "editor")
+    password = next(line.split()[1] for line in ran.out.splitlines() if line.startswith("Password"))
+    person = User.objects.get(username="bo")
+    assert person.check_password(password)
+    assert person.role == "editor"
+    packshot("people", "password", "bo")
+    assert not User.objects.get(username="bo").check_password(password)
+    assert packshot("people", "add", "BO", "--role", "viewer").code == 2
+    assert packshot("people", "add", "eve", "--role", "owner").code == 2
+    assert password not in packshot("people", "list").out
+
+
+def test_the_last_administrator_cannot_be_shut_out(packshot: Packshot) -> None:
+    accounts.first_administrator()
+    assert "last administrator" in packshot("people", "disable", "admin").err
+    assert "last administrator" in packshot("people", "role", "admin", "--role", "viewer").err
+    packshot("people", "add", "bo", "--role", "administrator")
+    assert packshot("people", "disable", "admin").code == 0
+    assert not User.objects.get(username="admin").is_active
+    assert packshot("people", "enable", "admin").code == 0
+
+
+def test_a_setting_is_changed_or_refused_in_words(packshot: Packshot) -> None:
+    assert "old_image_days is 90 now." in packshot("settings", "set", "old_image_days", "90").out
+    assert packshot("settings", "get", "old_image_days").out.strip() == "90"
+    assert "whole number" in packshot("settings", "set", "old_image_days", "never").err
+    packshot("settings", "set", "placeholder_list", "stand-in", "soon.png")
+    assert packshot("settings", "get", "placeholder_list").out.split() == ["stand-in", "soon.png"]
+    assert "there is no setting" in packshot("settings", "get", "colour").err
+    assert json.loads(packshot("settings", "list", "--json").out)["old_image_days"] == 90
+
+
+# -- the doctor --------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_doctor_finds_what_is_wrong_and_says_how_to_mend_it(packshot: Packshot) -> None:
+    ran = packshot("doctor", "--json")
+    assert ran.code == 1
+    found = {each["name"]: each for each in json.loads(ran.out)}
+    for name in ("keys", "database", "tables", "connections", "sessions", "realtime", "views", "image store"):
+        assert found[name]["ok"], found[name]
+    assert "people add" in found["people"]["remedy"]
+    assert "packshot" in found["workers"]["remedy"]
+    assert not found["providers"]["ok"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_doctor_names_paused_providers_and_stopped_spending(packshot: Packshot) -> None:
+    build.provider_row("sandbox")
+    accounts.first_administrator()
+    with transaction.atomic():
+        generations.enrol("pay")
+        generations.enrol("chores")
+        generations.pause("sandbox", kind="person", message="enough for today")
+        ledger.stop_spending("ada")
+    ran = packshot("doctor", columns=80)
+    assert ran.code == 1
+    assert "enough for today" in ran.out and "provider resume sandbox" in ran.out
+    assert "stopped by ada" in ran.out
+    assert "✓ workers" in ran.out
+
+
+def test_the_doctor_shows_whether_a_key_is_there_and_never_the_key(
+    packshot: Packshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "PROVIDER_KEYS", {"openai": "sk-very-secret-key"})
+    ran = packshot("doctor")
+    assert "OpenAI set (OPENAI_API_KEY)" in ran.out
+    assert "secret" not in ran.out + ran.err
