@@ -563,6 +563,8 @@ def test_the_queue_is_paged_without_gaps_and_filtered(
         if each.status == "completed" and each.provider_id == "flux" and product.sku in each.product.sku
     ]
     assert {row.product_name for row in reports.queue(text=product.name.upper())} == {product.name}
+    for special in ("%", "_", "\\"):
+        assert reports.queue(text=special) == []
 
 
 @pytest.mark.django_db

@@ -446,7 +446,7 @@ def test_readers_hold_no_connections():
             for reader in readers:
                 await told(hub, reader, "one")
             await until(listeners)
-            assert await meanwhile(connections) <= 2
+            await until(lambda: connections() <= 2)
             for each in joined:
                 await each.__aexit__(None, None, None)
 

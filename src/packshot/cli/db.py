@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
+import psycopg
 import typer
 from django.conf import settings
 
@@ -39,9 +40,26 @@ def restore(
     if replace and on_a_terminal() and not agreed("This replaces everything in the database. Go on?"):
         say("Nothing was changed.")
         raise typer.Exit(1)
+    server = cluster()
     with screen(errors=True).status(f"Restoring {file}"):
-        embedded.restore(cluster() or settings.DATABASE_URL, file, replace=replace)
+        embedded.restore(server or settings.DATABASE_URL, file, replace=replace)
+        _stop_spending(server.ensure_running() if server else settings.DATABASE_URL)
     say(f"{file} was restored. Bring it up to this version: {program()} db migrate")
+    say(
+        "Spending is stopped: what was pending then may have been made and paid since. Compare with the "
+        f"providers' bills, cancel what is done, then: {program()} spending resume"
+    )
+
+
+def _stop_spending(url: str) -> None:
+    """A backup knows nothing of what was paid after it, so nothing is sent until a person has looked."""
+    with psycopg.connect(url) as session:
+        session.execute(
+            """
+            UPDATE packshot.packshot_stop_switch SET stopped = true, version = version + 1,
+                changed_at = now(), changed_by_name = 'restore' WHERE NOT stopped
+            """
+        )
 
 
 @app.command("migrate")

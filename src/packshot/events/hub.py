@@ -190,6 +190,7 @@ class Hub(Generic[Key, Pass]):
             not missed
             or len(missed) > self.pace.gap
             or len(_first_rows(missed, self.pace.rows)) < len(missed)
+            or _pruned(after)
         ):
             return self._resync(upto)
         return self._make([key], missed, upto, replay=True).get(key, b"")

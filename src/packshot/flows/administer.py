@@ -187,6 +187,7 @@ def _fresh_password() -> str:
 
 def set_preference(key: str, value: object, actor: Actor) -> Value:
     """Change a setting of the site; gives it back as it was understood."""
+    _may(actor, "manage_settings")
     with transaction.atomic():
         understood = preferences.set(key, value, actor.name)
         audit(actor, "change setting", key, value=understood)

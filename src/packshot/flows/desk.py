@@ -39,7 +39,9 @@ def uses_simulator() -> bool:
         raise BadInput(
             f"PACKSHOT_SIMULATOR={settings.SIMULATOR!r} is none of auto, on, off", field="PACKSHOT_SIMULATOR"
         )
-    return settings.SIMULATOR == "on" or (settings.SIMULATOR == "auto" and not settings.PROVIDER_KEYS)
+    # A key of a provider that has no adapter here makes nothing real.
+    keys = settings.PROVIDER_KEYS.keys() & registry.adapters().keys()
+    return settings.SIMULATOR == "on" or (settings.SIMULATOR == "auto" and not keys)
 
 
 def simulator_url() -> str | None:

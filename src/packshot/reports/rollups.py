@@ -103,8 +103,8 @@ _ADD = """
 def add(deltas: Sequence[Delta], slot: int) -> None:
     """Add `deltas` to the rollups, in the caller's transaction and in one statement.
 
-    `slot` is the writing process's own, so that processes never wait for each other's rows; sums over
-    slots are right, a single slot may well be negative.
+    `slot` is the writing process's own, so that busy processes never wait for each other's rows, or 0,
+    which the others share. Sums over slots are right; a single slot may well be negative.
     """
     if not deltas:
         return
