@@ -9,9 +9,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -323,15 +323,6 @@ class Site:
         if self._connection is not None:
             self._connection.close()
         return self.kill(server)
-
-    @contextmanager
-    def paused(self, pid: int) -> Iterator[None]:
-        """SIGSTOP, and SIGCONT at the end."""
-        os.kill(pid, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            os.kill(pid, signal.SIGCONT)
 
 
 # -- processes, as the kernel sees them --------------------------------------------------------

@@ -12,7 +12,7 @@ import pytest
 from packshot import web
 from packshot.generations.models import GENERATION_STATUSES, WAIT_REASONS
 from packshot.kernel.errors import ErrorKind
-from packshot.reports.reads import ProviderState
+from packshot.reports import ProviderState
 from packshot.web import words
 from packshot.web.assets import assets
 from packshot.web.jinja import icon

@@ -24,7 +24,9 @@ class Product(models.Model):
     sku = models.CharField(max_length=200)
     name = models.CharField(max_length=500)
     description = models.TextField(blank=True)  # text: never rendered as HTML
-    category = models.ForeignKey("Category", null=True, on_delete=models.PROTECT, related_name="+")
+    category = models.ForeignKey(
+        "Category", null=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     attributes = models.JSONField(default=dict)
     price = models.DecimalField(max_digits=14, decimal_places=2, null=True)
     currency = models.CharField(max_length=3, blank=True)
@@ -67,9 +69,13 @@ class Image(models.Model):
     """A stored result: bytes by content hash, where they came from, what was found in them."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    product = models.ForeignKey("Product", on_delete=models.PROTECT, related_name="+")
-    generation = models.ForeignKey("Generation", null=True, on_delete=models.PROTECT, related_name="+")
-    attempt = models.ForeignKey("Attempt", null=True, on_delete=models.PROTECT, related_name="+")
+    product = models.ForeignKey("Product", on_delete=models.PROTECT, related_name="+", db_index=False)
+    generation = models.ForeignKey(
+        "Generation", null=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    attempt = models.ForeignKey(
+        "Attempt", null=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     position = models.SmallIntegerField(default=0)  # among the images of one attempt
     blob = models.CharField(max_length=64)  # sha256 of the bytes as the provider sent them
     media_type = models.CharField(max_length=12)
@@ -112,7 +118,7 @@ class Rendition(models.Model):
     """A resized, re-encoded copy of an image, made from a spec such as `webp-320`."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    image = models.ForeignKey("Image", on_delete=models.PROTECT, related_name="renditions")
+    image = models.ForeignKey("Image", on_delete=models.PROTECT, related_name="renditions", db_index=False)
     spec = models.CharField(max_length=20)
     blob = models.CharField(max_length=64)
     media_type = models.CharField(max_length=12)
@@ -155,7 +161,9 @@ class PromptTemplateVersion(models.Model):
     """One wording of a template."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    template = models.ForeignKey("PromptTemplate", on_delete=models.PROTECT, related_name="versions")
+    template = models.ForeignKey(
+        "PromptTemplate", on_delete=models.PROTECT, related_name="versions", db_index=False
+    )
     number = models.IntegerField()
     text = models.TextField()
     created_by = models.ForeignKey("User", null=True, on_delete=models.PROTECT, related_name="+")

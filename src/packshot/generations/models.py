@@ -107,10 +107,10 @@ class Generation(models.Model):
     """One request for an image of a product from a provider. This row is the queue."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    request = models.ForeignKey("RequestRecord", on_delete=models.PROTECT, related_name="+")
-    run = models.ForeignKey("Run", null=True, on_delete=models.PROTECT, related_name="+")
-    product = models.ForeignKey("Product", on_delete=models.PROTECT, related_name="+")
-    provider = models.ForeignKey("ProviderRecord", on_delete=models.PROTECT, related_name="+")
+    request = models.ForeignKey("RequestRecord", on_delete=models.PROTECT, related_name="+", db_index=False)
+    run = models.ForeignKey("Run", null=True, on_delete=models.PROTECT, related_name="+", db_index=False)
+    product = models.ForeignKey("Product", on_delete=models.PROTECT, related_name="+", db_index=False)
+    provider = models.ForeignKey("ProviderRecord", on_delete=models.PROTECT, related_name="+", db_index=False)
     model = models.CharField(max_length=100)
     simulated = models.BooleanField()
     prompt = models.TextField()
@@ -208,9 +208,9 @@ class Attempt(models.Model):
     """One paid call on behalf of a generation. Its moves are held by a trigger (DESIGN.md section 5)."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    generation = models.ForeignKey("Generation", on_delete=models.PROTECT, related_name="+")
+    generation = models.ForeignKey("Generation", on_delete=models.PROTECT, related_name="+", db_index=False)
     number = models.SmallIntegerField()
-    process = models.ForeignKey("Process", on_delete=models.PROTECT, related_name="+")
+    process = models.ForeignKey("Process", on_delete=models.PROTECT, related_name="+", db_index=False)
     state = models.CharField(max_length=18, default="intent")
     provider = models.CharField(max_length=32)
     model = models.CharField(max_length=100)

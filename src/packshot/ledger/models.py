@@ -47,7 +47,7 @@ class BudgetWindow(models.Model):
     """One period of a budget with its balances. Locked in (budget, start) order, after attempts."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    budget = models.ForeignKey("Budget", on_delete=models.PROTECT, related_name="+")
+    budget = models.ForeignKey("Budget", on_delete=models.PROTECT, related_name="+", db_index=False)
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField(null=True)  # null: a total has no end
     reserved_micros = models.BigIntegerField(default=0)

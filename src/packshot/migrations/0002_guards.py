@@ -14,6 +14,5 @@ class Migration(migrations.Migration):
     dependencies = [("packshot", "0001_initial")]
     operations = [
         InstallSQL("guards", 1),
-        InstallSQL("budget_window", 1),
         migrations.RunPython(make_cache_table, migrations.RunPython.noop),
     ]

@@ -7,6 +7,7 @@ class Migration(migrations.Migration):
     dependencies = [("packshot", "0002_guards")]
     operations = [
         InstallSQL("site", 1),
+        InstallSQL("budget_window", 1),
         InstallSQL("rollups", 1),
         InstallSQL("report_indexes", 1),
         InstallView("image_generation_dashboard", 1),

@@ -1,12 +1,12 @@
 """Site settings that people change while it runs."""
 
-from packshot.preferences.site import (  # noqa: A004 - preferences.set(...)
+from packshot.preferences.site import (
     DEFAULTS,
     Value,
     everything,
     get,
     is_placeholder,
-    set,
+    set,  # noqa: A004 - reads as preferences.set(...)
 )
 
 __all__ = ["DEFAULTS", "Value", "everything", "get", "is_placeholder", "set"]

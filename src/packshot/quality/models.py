@@ -13,7 +13,7 @@ class Review(models.Model):
     """One decision about an image. The newest counts; earlier ones stay."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    image = models.ForeignKey("Image", on_delete=models.PROTECT, related_name="+")
+    image = models.ForeignKey("Image", on_delete=models.PROTECT, related_name="+", db_index=False)
     decision = models.CharField(max_length=8)
     reason = models.TextField(blank=True)
     decided_by = models.ForeignKey("User", null=True, on_delete=models.PROTECT, related_name="+")
@@ -35,7 +35,7 @@ class Score(models.Model):
     """What one scorer measured on one image, 0 to 100."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    image = models.ForeignKey("Image", on_delete=models.PROTECT, related_name="+")
+    image = models.ForeignKey("Image", on_delete=models.PROTECT, related_name="+", db_index=False)
     scorer = models.CharField(max_length=40)
     value = models.FloatField()
     detail = models.JSONField(default=dict)

@@ -7,7 +7,10 @@ from django.db import models
 
 
 class Rollup(models.Model):
-    """Sums of one quarter-hour. Views add the slots up; `rebuild_rollups` proves and repairs them."""
+    """Sums of one quarter-hour; the bucket of 1900-01-01 holds those of all time (`reports.ALL_TIME`).
+
+    Views add the slots up; `rebuild_rollups` proves and repairs them.
+    """
 
     pk = models.CompositePrimaryKey("bucket", "provider", "model", "simulated", "slot")
     bucket = models.DateTimeField()
@@ -19,6 +22,7 @@ class Rollup(models.Model):
     failed = models.BigIntegerField(default=0)
     cancelled = models.BigIntegerField(default=0)
     images = models.BigIntegerField(default=0)
+    approved = models.BigIntegerField(default=0)
     amount_micros = models.BigIntegerField(default=0)
     duration_ms = models.BigIntegerField(default=0)
     durations = models.BigIntegerField(default=0)

@@ -5,8 +5,11 @@ CREATE FUNCTION packshot_budget_window(period text, zone text, moment timestampt
     RETURNS TABLE (starts_at timestamptz, ends_at timestamptz) LANGUAGE sql STABLE AS $$
     SELECT
         CASE WHEN period = 'total' THEN '2000-01-01 00:00:00+00'::timestamptz
-            ELSE date_trunc(period, moment AT TIME ZONE zone) AT TIME ZONE zone END,
+            ELSE packshot_period_start(period, moment, zone) END,
         CASE WHEN period = 'total' THEN NULL
-            ELSE (date_trunc(period, moment AT TIME ZONE zone) + ('1 ' || period)::interval)
-                AT TIME ZONE zone END
+            ELSE packshot_period_start(
+                period,
+                (date_trunc(period, moment AT TIME ZONE zone) + ('1 ' || period)::interval) AT TIME ZONE zone,
+                zone
+            ) END
 $$;

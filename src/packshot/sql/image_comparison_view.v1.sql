@@ -1,8 +1,8 @@
 -- One unarchived product a row, with one image of each provider that made one: the active image, or else the
--- newest that a person approved, or else the newest. Read by the compare page and any SQL client. `images` is
--- keyed by provider: image_id, image_url, model, cost (dollars), generation_time (seconds), score (its lowest,
--- 0 to 100), review (approved, rejected or null), created_at, alternatives (how many others that provider
--- made), active, simulated. What could not be decoded is left out.
+-- newest that a person approved, or else the newest. Read by the compare page and any SQL client. `images`
+-- is keyed by provider: image_id, image_url, model, cost (dollars), generation_time (seconds), score (its
+-- lowest, 0 to 100), review (approved, rejected or null), created_at, alternatives (how many others that
+-- provider made), active, simulated. What could not be decoded is left out.
 CREATE VIEW image_comparison_view WITH (security_invoker = true) AS
 SELECT
     product.id AS product_id,

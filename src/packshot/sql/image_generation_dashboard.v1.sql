@@ -1,6 +1,6 @@
--- The system now, in one row. Read by the Overview, the CLI and any SQL client. Costs are dollars: real money,
--- and simulated money in the columns that say so. Days, weeks (from Monday) and months are the site's own;
--- success_rate is completed / (completed + failed), avg_processing_time in seconds, both over all time.
+-- The system now, in one row. Read by the Overview, the CLI and any SQL client. Costs are dollars: real
+-- money, and simulated money in the columns that say so. Days, weeks (from Monday) and months are the site's
+-- own; success_rate is completed / (completed + failed), avg_processing_time seconds, both over all time.
 CREATE VIEW image_generation_dashboard WITH (security_invoker = true) AS
 WITH
 period AS MATERIALIZED (
@@ -73,7 +73,8 @@ SELECT
     -- Nothing to show: no active image, and none in the shop either.
     (
         SELECT count(*) FROM packshot_product AS product
-        WHERE product.archived_at IS NULL AND product.active_image_id IS NULL AND product.listed_image_url = ''
+        WHERE product.archived_at IS NULL AND product.active_image_id IS NULL
+            AND product.listed_image_url = ''
     ) AS products_without_images,
     -- Only a stand-in to show. An active image always ends it.
     (

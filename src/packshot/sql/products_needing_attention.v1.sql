@@ -94,8 +94,8 @@ FROM (
         AND image.created_at < (
             SELECT packshot_now() - make_interval(days => packshot_setting('old_image_days')::integer)
         )
-        -- Ids carry their time, so a range of ids leaves only the old ones to be looked at. Two days more than
-        -- asked for, because a client's clock made the id and the database's clock made created_at.
+        -- Ids carry their time, so a range of ids leaves only the old ones to be looked at. Two days more
+        -- than asked for, because a client's clock made the id and the database's clock made created_at.
         AND product.active_image_id < packshot_first_id(
             packshot_now() - make_interval(days => packshot_setting('old_image_days')::integer - 2)
         )

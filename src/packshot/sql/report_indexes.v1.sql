@@ -15,7 +15,8 @@ CREATE INDEX packshot_score_of_image ON packshot_score (image_id, value);
 CREATE INDEX packshot_generation_unknown_cost ON packshot_generation (simulated) WHERE cost_unknown;
 
 -- When a provider was last used; also which calls fell into an hour of its usage page.
-CREATE INDEX packshot_attempt_sent ON packshot_attempt (provider, sending_at DESC) WHERE sending_at IS NOT NULL;
+CREATE INDEX packshot_attempt_sent ON packshot_attempt (provider, sending_at DESC)
+    WHERE sending_at IS NOT NULL;
 
 -- What rebuild_rollups ranges over. Rows are written roughly in the order of these times, which is what BRIN
 -- asks for: a few pages instead of the 220 MB that a B-tree takes at ten million.

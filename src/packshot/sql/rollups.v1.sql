@@ -83,7 +83,9 @@ RETURNS TABLE (
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
 -- Nobody knows how many rows a CTE will have; guessed at one, it was joined row by row for ten minutes.
-SET enable_nestloop = off SET jit = off SET work_mem = '128MB'
+SET enable_nestloop = off
+SET jit = off
+SET work_mem = '128MB'
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -96,8 +98,8 @@ BEGIN
     IF after < ends THEN
         after := after + interval '15 minutes';
     END IF;
-    -- Whoever has counted and not yet committed is waited for; whoever comes later counts on top of the result.
-    -- Only the rollup is locked, the last lock but one of every writer, so this cannot deadlock.
+    -- Whoever has counted and not yet committed is waited for; whoever comes later counts on top of the
+    -- result. Only the rollup is locked, the last lock but one of every writer, so this cannot deadlock.
     LOCK TABLE packshot_rollup IN SHARE ROW EXCLUSIVE MODE;
     RETURN QUERY
     WITH ended AS (
@@ -204,11 +206,13 @@ BEGIN
     -- In one statement all see the rows as they were, so these leave the ones that `kept` touches alone.
     folded AS (
         DELETE FROM packshot_rollup AS old
-        WHERE old.slot <> 0 AND (old.bucket = packshot_all_time() OR (old.bucket >= first AND old.bucket < after))
+        WHERE old.slot <> 0
+            AND (old.bucket = packshot_all_time() OR (old.bucket >= first AND old.bucket < after))
     ),
     gone AS (
         DELETE FROM packshot_rollup AS old
-        WHERE old.slot = 0 AND (old.bucket = packshot_all_time() OR (old.bucket >= first AND old.bucket < after))
+        WHERE old.slot = 0
+            AND (old.bucket = packshot_all_time() OR (old.bucket >= first AND old.bucket < after))
             AND NOT EXISTS (
                 SELECT 1 FROM exact
                 WHERE (exact.bucket, exact.provider, exact.model, exact.simulated)

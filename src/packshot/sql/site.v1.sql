@@ -15,7 +15,8 @@ RETURN coalesce(
 );
 
 -- The first instant of the day, week (from Monday) or month of `at` in `zone`. Where clocks go back over
--- midnight (the Azores, Havana) midnight happens twice; PostgreSQL takes the second, the period began at the first.
+-- midnight (the Azores, Havana) midnight happens twice: PostgreSQL takes the second, the period began with
+-- the first.
 CREATE FUNCTION packshot_period_start(unit text, at timestamptz, zone text) RETURNS timestamptz
 LANGUAGE sql STABLE STRICT PARALLEL SAFE
 RETURN (

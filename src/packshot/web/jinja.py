@@ -84,6 +84,7 @@ def theme_of(request: HttpRequest) -> str | None:
     return theme if theme in THEMES else None
 
 
+@cache
 def icon(name: str, extra: str = "") -> Markup:
     """A Lucide icon, inline so that it takes the colour of its text. It is decoration: words say it too."""
     return Markup('<svg class="icon {}" viewBox="0 0 24 24" aria-hidden="true">{}</svg>').format(
@@ -91,6 +92,7 @@ def icon(name: str, extra: str = "") -> Markup:
     )
 
 
+@cache
 def mark(provider: str, name: str | None = None) -> Markup:
     """A provider's shape in its colour; `name` says it to screen readers where no text beside it does."""
     shape = Markup(words.MARKS.get(provider, words.MARKS["sandbox"]))  # noqa: S704 - our own constants

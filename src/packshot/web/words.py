@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.formats import date_format, number_format
 
 from packshot.kernel.errors import ErrorKind
-from packshot.reports.reads import ProviderState
+from packshot.reports import ProviderState
 
 
 @dataclass(frozen=True, slots=True)
