@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -73,14 +74,27 @@ def report(
 
 
 def describe_machine() -> None:
-    """Say on the error stream where and when this was measured, and whether somebody else was busy."""
-    load = os.getloadavg()[0]
+    """Say on the error stream where this is measured, and whether somebody else is busy there."""
     memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3
+    idle = _idle_share(over_s=2.0)
     print(
         f"# {os.cpu_count()} cores ({_processor()}), {memory_gb:.0f} GB, Python {platform.python_version()}, "
-        f"load before the start {load:.1f}" + (": not calm, measure again" if load > 0.5 else ""),
+        f"{idle:.0%} idle before the start" + ("" if idle > 0.9 else ": not calm, measure again"),
         file=sys.stderr,
     )
+
+
+def _idle_share(*, over_s: float) -> float:
+    """How much of the processors' time nobody used. The load average remembers too long for this."""
+
+    def ticks() -> tuple[int, int]:
+        fields = [int(field) for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]]
+        return fields[3], sum(fields)
+
+    idle, total = ticks()
+    time.sleep(over_s)
+    idle_after, total_after = ticks()
+    return (idle_after - idle) / (total_after - total)
 
 
 def _processor() -> str:

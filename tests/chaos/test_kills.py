@@ -57,6 +57,25 @@ class Nemesis:
         if pay is not None:
             self.fallen.append(self.site.left_by(pay, at=at))
 
+    def resumed(self, name: str) -> list[float | None]:
+        """Seconds from each kill of this one to the first work of its kind after it; None: not yet."""
+        first = {
+            "pay": """
+                SELECT min(attempt.sending_at) FROM packshot_attempt AS attempt
+                JOIN packshot_process AS process ON process.id = attempt.process_id
+                WHERE least(process.started_at, attempt.sending_at) > to_timestamp(%s)
+            """,
+            "postgres": "SELECT min(sending_at) FROM packshot_attempt WHERE sending_at > to_timestamp(%s + 0.1)",
+            "chores": """
+                SELECT min(rendition.created_at) FROM packshot_rendition AS rendition
+                WHERE rendition.created_at > (
+                    SELECT min(started_at) FROM packshot_process
+                    WHERE kind = 'chores' AND started_at > to_timestamp(%s))
+            """,
+        }[name]
+        moments = [(at, self.site.value(first, at)) for which, at in self.outages if which == name]
+        return [None if moment is None else moment.timestamp() - at for at, moment in moments]
+
     @property
     def lost(self) -> frozenset[object]:
         """The attempts whose request was on its way when their process fell."""
@@ -82,10 +101,12 @@ def test_kills_in_the_middle_of_500_generations_lose_nothing_and_send_nothing_tw
             nemesis.wait_until_done(moment)
             nemesis.kill(*names)
         wait_for("all at rest", site.at_rest, within_s=60, every_s=0.25)
+        wait_for("chores at work again", lambda: nemesis.resumed("chores")[-1], within_s=30)
         verdict = check(site.database(), site.bill, site.blob_url, lost=nemesis.lost)
         print(verdict)
         print(recovery(nemesis))
         print({was: sum(len(each.left.get(was, ())) for each in nemesis.fallen) for was in LEFT})
+        _debug(site, nemesis)
         assert verdict.problems == (), unexplained(verdict)
         assert outcomes_of_the_fallen(site, nemesis) == []
         assert nemesis.lost, "no kill met a call on its way: this proved nothing"
@@ -148,38 +169,24 @@ def outcomes_of_the_fallen(site: Site, nemesis: Nemesis) -> list[str]:
 
 
 def recovery(nemesis: Nemesis) -> str:
-    """Seconds from each kill to the first work after it."""
-    queries = {
-        "pay": """
-            SELECT min(attempt.sending_at) FROM packshot_attempt AS attempt
-            JOIN packshot_process AS process ON process.id = attempt.process_id
-            WHERE process.started_at > to_timestamp(%(at)s) AND attempt.sending_at > to_timestamp(%(at)s)
-        """,
-        "chores": "SELECT min(created_at) FROM packshot_rendition WHERE created_at > to_timestamp(%(at)s + 0.3)",
-        "postgres": "SELECT min(sending_at) FROM packshot_attempt WHERE sending_at > to_timestamp(%(at)s + 0.1)",
-    }
-    lines = []
-    for kind, query in queries.items():
-        took = []
-        for name, at in nemesis.outages:
-            if name == kind:
-                resumed = nemesis.site.database().execute(query, {"at": at}).fetchone()[0]
-                if resumed is not None:
-                    took.append(resumed.timestamp() - at)
-        if took:
-            lines.append(f"{kind}: median {statistics.median(took):.1f} s, worst {max(took):.1f} s of {len(took)}")
-    shown = nemesis.site.rows(
-        """
-        SELECT generation.updated_at, attempt.process_id FROM packshot_attempt AS attempt
-        JOIN packshot_generation AS generation ON generation.id = attempt.generation_id
-        WHERE attempt.state = 'uncertain' AND attempt.error_kind = 'worker_lost'
-        """
-    )
+    """Seconds from the kills to the first work after each, and to what was on its way being shown uncertain."""
+    took = {f"{name} at work": [each for each in nemesis.resumed(name) if each is not None] for name in NAMES}
     fell = {each.process_id: each.at for each in nemesis.fallen}
-    late = [at.timestamp() - fell[process] for at, process in shown if process in fell]
-    if late:
-        lines.append(f"shown as uncertain: median {statistics.median(late):.1f} s, worst {max(late):.1f} s of {len(late)}")
-    return "; ".join(lines)
+    took["shown uncertain"] = [
+        shown.timestamp() - fell[process]
+        for shown, process in nemesis.site.rows(
+            """
+            SELECT generation.updated_at, attempt.process_id FROM packshot_attempt AS attempt
+            JOIN packshot_generation AS generation ON generation.id = attempt.generation_id
+            WHERE attempt.state = 'uncertain' AND attempt.error_kind = 'worker_lost'
+            """
+        )
+    ]
+    return "; ".join(
+        f"{what}: median {statistics.median(all_s):.1f} s, worst {max(all_s):.1f} s of {len(all_s)}"
+        for what, all_s in took.items()
+        if all_s
+    )
 
 
 def test_a_request_repeated_with_one_key_through_a_kill_makes_one_set_of_generations():
@@ -226,3 +233,12 @@ def test_a_pay_process_that_is_asked_to_end_leaves_its_tickets_to_the_next_and_n
         assert verdict.problems == (), unexplained(verdict)
         assert dict(verdict.statuses) == {"completed": 40}
         assert verdict.requests == 40
+
+
+def _debug(site, nemesis):
+    for row in site.rows("select id, pid, kind, started_at::time, ended_at::time, seen_at::time from packshot_process order by started_at"):
+        print([str(x) for x in row])
+    print(nemesis.outages)
+    for row in site.rows("""select a.id, a.process_id, a.created_at::time, a.sending_at::time, g.updated_at::time, p.ended_at::time from packshot_attempt a join packshot_generation g on g.id=a.generation_id join packshot_process p on p.id=a.process_id
+       where a.state='uncertain' and a.error_kind='worker_lost'"""):
+        print(row[0] in nemesis.lost, [str(x) for x in row])

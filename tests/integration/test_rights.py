@@ -28,6 +28,7 @@ ADDRESSES: dict[str, list[object]] = {
     "overview": [],
     "events": [],
     "media": ["0" * 64, "webp"],
+    "picture": ["00000000-0000-7000-8000-000000000000", "webp-320"],
     "static": ["any", "packshot.css"],
     "account_login": [],
     "account_logout": [],

@@ -44,7 +44,7 @@ class Maker:
     ) -> Mapping[str, bytes]:
         self.hold.wait(10)
         for key in keys:
-            self.made[key, last_id] += 1
+            self.made[key, last_id] += bool(happenings)
             if key in self.broken and not replay:
                 raise RuntimeError(f"{key} cannot be drawn")
         told = " ".join(each.subject for each in happenings).encode()
@@ -336,6 +336,22 @@ def test_a_reader_that_joins_while_a_frame_is_being_made_is_told_it_too():
             await told(hub, first, "one")
             await told(hub, late, "one")
             await joining.__aexit__(None, None, None)
+
+    run(scene())
+
+
+def test_a_reader_that_joins_while_nobody_was_there_is_told_what_happens_meanwhile():
+    async def scene() -> None:
+        async with running() as hub:
+            hub.start()
+            await hub._known.wait()
+            hold = threading.Event()
+            hub._thread.submit(hold.wait, 10)
+            await asyncio.sleep(0.4)  # the idle hub's look at the newest event stands in line behind that
+            async with hub.reader("a", "", after=hub._position) as reader:
+                await meanwhile(happen, "one")
+                hold.set()
+                await told(hub, reader, "one")
 
     run(scene())
 

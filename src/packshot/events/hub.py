@@ -212,8 +212,7 @@ class Hub(Generic[Key, Pass]):
                 self._wake.clear()
                 if not self._readers:
                     newest = await self._on_thread(_read_newest)
-                    if not self._readers:  # one that joined meanwhile counts on the old position
-                        self._move_to(newest)
+                    self._move_to(newest)
                     continue
                 happenings = await self._on_thread(self._read_next)
                 if happenings:

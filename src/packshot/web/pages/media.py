@@ -13,7 +13,7 @@ from packshot.web.security import CONTENT_SECURITY_POLICY, needs
 
 log = logging.getLogger(__name__)
 
-MEDIA_TYPES = {"webp": "image/webp", "avif": "image/avif", "png": "image/png", "jpg": "image/jpeg"}
+MEDIA_TYPES = {"webp": "image/webp", "avif": "image/avif", "png": "image/png", "jpeg": "image/jpeg"}
 
 
 @needs("read")
