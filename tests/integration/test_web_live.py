@@ -45,7 +45,7 @@ class Maker:
         self.hold.wait(10)
         for key in keys:
             self.made[key, last_id] += bool(happenings)
-            if key in self.broken and not replay:
+            if key in self.broken:
                 raise RuntimeError(f"{key} cannot be drawn")
         told = " ".join(each.subject for each in happenings).encode()
         return dict.fromkeys(keys, told) if happenings else {}
@@ -513,6 +513,18 @@ def test_rights_are_looked_at_again_by_themselves():
 
         often = Pace(check_s=0.1, settle_s=0)
         async with running(may_stay=nobody, pace=often) as hub, hub.reader("a", "ada", after=0) as ada:
+            assert await hub.next(ada, timeout_s=5) is None
+
+    run(scene())
+
+
+def test_rights_that_cannot_be_read_let_nobody_stay():
+    async def scene() -> None:
+        def broken(admissions: Sequence[str]) -> list[bool]:
+            raise RuntimeError("no idea")
+
+        often = Pace(check_s=0.1, settle_s=0)
+        async with running(may_stay=broken, pace=often) as hub, hub.reader("a", "ada", after=0) as ada:
             assert await hub.next(ada, timeout_s=5) is None
 
     run(scene())

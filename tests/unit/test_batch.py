@@ -50,7 +50,9 @@ def test_one_bad_row_is_told_and_every_other_is_written():
     answers = put_all(table, 50)
     refused = [place for place, answer in enumerate(answers) if isinstance(answer, DataError)]
     assert refused == [7, 33]
-    assert sorted(item for batch in table.batches for item in batch) == [item for item in range(50) if item not in (7, 33)]
+    assert sorted(item for batch in table.batches for item in batch) == [
+        item for item in range(50) if item not in (7, 33)
+    ]
 
 
 @pytest.mark.parametrize("away", [1, 4])

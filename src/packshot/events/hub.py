@@ -193,7 +193,7 @@ class Hub(Generic[Key, Pass]):
             or _pruned(after)
         ):
             return self._resync(upto)
-        return self._make([key], missed, upto, replay=True).get(key, b"")
+        return self._frames([key], missed, upto, True).get(key, b"")
 
     # -- following -------------------------------------------------------------------------------
 
@@ -212,7 +212,8 @@ class Hub(Generic[Key, Pass]):
                 self._wake.clear()
                 if not self._readers:
                     newest = await self._on_thread(_read_newest)
-                    self._move_to(newest)
+                    if not self._readers:  # one that joined meanwhile counts on the old position
+                        self._move_to(newest)
                     continue
                 happenings = await self._on_thread(self._read_next)
                 if happenings:
@@ -227,8 +228,14 @@ class Hub(Generic[Key, Pass]):
                 if happenings and self._position < happenings[-1].id:
                     self._wake.set()  # there is more
                 backoff = self.pace.backoff_s
-            except _TROUBLE as trouble:
-                log.warning("events cannot be read, trying again in %.1f s: %s", backoff, trouble)
+            except Exception as trouble:
+                # Whatever it is, the streams go on when it is over; a mistake of ours is told in full.
+                log.warning(
+                    "events cannot be read, trying again in %.1f s: %s",
+                    backoff,
+                    trouble,
+                    exc_info=not isinstance(trouble, _TROUBLE),
+                )
                 await asyncio.sleep(backoff)
                 backoff = min(backoff * 2, self.pace.longest_backoff_s)
 
@@ -243,17 +250,17 @@ class Hub(Generic[Key, Pass]):
         # A reader with a new key may join while frames are made; it gets its own before the position moves.
         while fresh := {reader.key for reader in self._readers} - asked:
             asked |= fresh
-            frames |= await self._on_thread(self._frames, fresh, happenings, last_id)
+            frames |= await self._on_thread(self._frames, fresh, happenings, last_id, False)
         for reader in self._readers:
             if (frame := frames.get(reader.key)) is not None:
                 self._send(reader, frame, last_id)
         self._move_to(last_id)
 
     def _frames(
-        self, keys: Collection[Key], happenings: Sequence[Happening], last_id: int
+        self, keys: Collection[Key], happenings: Sequence[Happening], last_id: int, replay: bool
     ) -> Mapping[Key, bytes]:
         try:
-            return self._make(keys, happenings, last_id, replay=False)
+            return self._make(keys, happenings, last_id, replay=replay)
         except _TROUBLE:
             raise
         except Exception:
@@ -290,9 +297,9 @@ class Hub(Generic[Key, Pass]):
                 continue
             try:
                 verdicts = await self._on_thread(self._ask_who_may_stay, [each.admission for each in readers])
-            except _TROUBLE as trouble:
+            except Exception:
                 # Shut rather than guess: they come back, and the door asks again.
-                log.warning("rights cannot be read, ending %d live streams: %s", len(readers), trouble)
+                log.exception("rights cannot be read: ending %d live streams", len(readers))
                 verdicts = [False] * len(readers)
             for reader, stays in zip(readers, verdicts, strict=True):
                 if not stays:

@@ -39,7 +39,7 @@ def admit(
     the balances, then the writes.
     """
     with transaction.atomic():
-        if ledger.stop_state().stopped:
+        if ledger.stop_state().stopped or not generations.lives(process_id):
             return []
         gate = generations.open_gate(provider.name)
         if gate.closed:

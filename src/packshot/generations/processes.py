@@ -68,6 +68,13 @@ def beat(process_id: UUID, *, stop_acknowledged: int | None = None) -> bool:
         return bool(cursor.rowcount)
 
 
+def lives(process_id: UUID) -> bool:
+    """Whether the process may claim work: one that slept and was declared dead does not know it yet."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM packshot_process WHERE id = %s AND ended_at IS NULL", [process_id])
+        return cursor.fetchone() is not None
+
+
 def say_draining(process_id: UUID) -> None:
     with connection.cursor() as cursor:
         cursor.execute(

@@ -27,12 +27,13 @@ class Fence:
     """Takes the lock, looks after its connection, takes it again when the database was away.
 
     `held` is False from the moment a loss is noticed: the worker admits nothing then, finishes what it has
-    in flight, and writes only facts about its own attempts.
+    in flight, and writes only facts about its own attempts. The event is the worker's own: whoever waits for
+    it goes on when a worker that was declared dead has a new lock, and so another fence.
     """
 
-    def __init__(self, lock_key: int, *, check_s: float) -> None:
+    def __init__(self, lock_key: int, *, held: asyncio.Event, check_s: float) -> None:
         self.lock_key = lock_key
-        self.held = asyncio.Event()
+        self.held = held
         self._check_s = check_s
         self._connection: AsyncConnection[tuple[object, ...]] | None = None
 

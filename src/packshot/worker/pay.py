@@ -61,7 +61,7 @@ class PayWorker:
         self._draining = asyncio.Event()
         self._stop_now = asyncio.Event()
         self._me: Enrolled
-        self._fence: Fence
+        self._holding = asyncio.Event()  # the lock
         self._fence_task: asyncio.Task[None]
 
     async def serve(self) -> None:
@@ -150,7 +150,7 @@ class PayWorker:
 
     async def _admit_for_ever(self) -> None:
         while True:
-            await self._fence.held.wait()
+            await self._holding.wait()
             if self._store_trouble is None:
                 for provider in self._desk.providers.values():
                     await self._admit_from(provider)
@@ -158,7 +158,7 @@ class PayWorker:
 
     async def _admit_from(self, provider: Provider) -> None:
         """Claim and start until the provider, its budgets or this process have no more room."""
-        while self._fence.held.is_set() and not self._draining.is_set():
+        while self._holding.is_set() and not self._draining.is_set():
             room = self._settings.most_in_flight - len(self._tasks)
             if room <= 0:
                 return
@@ -221,7 +221,7 @@ class PayWorker:
 
     async def _sweep(self) -> None:
         await self._database.once(upkeep.wake_due)
-        if not self._fence.held.is_set():
+        if not self._holding.is_set():
             return
         adopted = await self._database.once(
             upkeep.rescue, process_id=self._me.id, timers=self._timers, slot=self._me.slot
@@ -251,8 +251,8 @@ class PayWorker:
 
     async def _enrol(self) -> None:
         self._me = await self._database.surely(generations.enrol, "pay")
-        self._fence = Fence(self._me.lock_key, check_s=self._timers.lock_check_s)
-        self._fence_task = asyncio.create_task(self._fence.keep(), name="fence")
+        fence = Fence(self._me.lock_key, held=self._holding, check_s=self._timers.lock_check_s)
+        self._fence_task = asyncio.create_task(fence.keep(), name="fence")
 
     # -- the end -------------------------------------------------------------------------------
 

@@ -14,7 +14,10 @@ from packshot.web.security import needs
 @needs("read")
 @require_safe
 def picture(request: HttpRequest, image_id: UUID, spec: str) -> HttpResponseRedirect:
-    """To the rendition `spec` of an image. AVIF is made at the first wish; until then its WebP serves."""
+    """To the rendition `spec` of an image. AVIF is made at the first wish; until then its WebP serves.
+
+    The one GET that leaves something behind: a job that fills a cache, once, whoever asks and however often.
+    """
     if spec not in look.SPECS:
         raise Http404
     made = catalogue.renditions_of(image_id)
