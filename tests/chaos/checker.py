@@ -75,7 +75,9 @@ class Attempt:
     @property
     def billed(self) -> int:
         """What the simulator charged for it, rounded up once."""
-        return ceil(sum((charge for line in self.requests for charge in line.charges), Fraction(0)) * 1_000_000)
+        return ceil(
+            sum((charge for line in self.requests for charge in line.charges), Fraction(0)) * 1_000_000
+        )
 
     @property
     def named(self) -> str:
@@ -138,7 +140,9 @@ def check(
     held_not_billed = sum(each.held - each.billed for each in attempts if each.held is not None)
     billed = sum(each.billed for each in attempts)
     if entries + held != billed + held_not_billed:
-        problems.append(f"entries {entries} + held {held} is not bill {billed} + held-not-billed {held_not_billed}")
+        problems.append(
+            f"entries {entries} + held {held} is not bill {billed} + held-not-billed {held_not_billed}"
+        )
     return Verdict(
         tuple(problems),
         table.statuses(),
@@ -372,7 +376,9 @@ def _reports(table: "_Tables") -> Iterator[str]:
     )
     shown = table.one("SELECT * FROM image_generation_dashboard")
     yield from _differing("the dashboard", counted, shown)
-    monitored = table.one("SELECT count(*) AS n, coalesce(sum(actual_cost), 0) AS cost FROM image_generation_monitor")
+    monitored = table.one(
+        "SELECT count(*) AS n, coalesce(sum(actual_cost), 0) AS cost FROM image_generation_monitor"
+    )
     exact = table.one(
         """
         SELECT count(*) AS n, coalesce(sum(actual_micros) FILTER (WHERE NOT cost_unknown), 0) / 1e6 AS cost

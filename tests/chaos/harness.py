@@ -143,7 +143,9 @@ class Site:
         (self.folder / "logs").mkdir()
         self.data.mkdir(mode=0o755)
         script = self.folder / "faults.json"
-        script.write_text(json.dumps([rule.model_dump(mode="json", exclude_defaults=True) for rule in self.faults]))
+        script.write_text(
+            json.dumps([rule.model_dump(mode="json", exclude_defaults=True) for rule in self.faults])
+        )
         simulator = [
             f"--faults={script}",
             f"--speed={self.speed}",
@@ -296,13 +298,15 @@ class Site:
         """What a process that fell at `at` left behind, once its last transaction has ended either way."""
         wait_for(
             "the end of what the dead had begun",
-            lambda: not self.value(
-                """
+            lambda: (
+                not self.value(
+                    """
                 SELECT count(*) FROM pg_stat_activity
                 WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
                     AND xact_start < to_timestamp(%s)
                 """,
-                at,
+                    at,
+                )
             ),
             within_s=5,
             every_s=0.01,

@@ -65,7 +65,9 @@ class Nemesis:
                 JOIN packshot_process AS process ON process.id = attempt.process_id
                 WHERE least(process.started_at, attempt.sending_at) > to_timestamp(%s)
             """,
-            "postgres": "SELECT min(sending_at) FROM packshot_attempt WHERE sending_at > to_timestamp(%s + 0.1)",
+            "postgres": """
+                SELECT min(sending_at) FROM packshot_attempt WHERE sending_at > to_timestamp(%s + 0.1)
+            """,
             "chores": """
                 SELECT min(rendition.created_at) FROM packshot_rendition AS rendition
                 WHERE rendition.created_at > (
@@ -106,7 +108,6 @@ def test_kills_in_the_middle_of_500_generations_lose_nothing_and_send_nothing_tw
         print(verdict)
         print(recovery(nemesis))
         print({was: sum(len(each.left.get(was, ())) for each in nemesis.fallen) for was in LEFT})
-        _debug(site, nemesis)
         assert verdict.problems == (), unexplained(verdict)
         assert outcomes_of_the_fallen(site, nemesis) == []
         assert nemesis.lost, "no kill met a call on its way: this proved nothing"
@@ -233,12 +234,3 @@ def test_a_pay_process_that_is_asked_to_end_leaves_its_tickets_to_the_next_and_n
         assert verdict.problems == (), unexplained(verdict)
         assert dict(verdict.statuses) == {"completed": 40}
         assert verdict.requests == 40
-
-
-def _debug(site, nemesis):
-    for row in site.rows("select id, pid, kind, started_at::time, ended_at::time, seen_at::time from packshot_process order by started_at"):
-        print([str(x) for x in row])
-    print(nemesis.outages)
-    for row in site.rows("""select a.id, a.process_id, a.created_at::time, a.sending_at::time, g.updated_at::time, p.ended_at::time from packshot_attempt a join packshot_generation g on g.id=a.generation_id join packshot_process p on p.id=a.process_id
-       where a.state='uncertain' and a.error_kind='worker_lost'"""):
-        print(row[0] in nemesis.lost, [str(x) for x in row])
