@@ -257,7 +257,8 @@ def _generations(table: "_Tables", attempts: Sequence[Attempt]) -> Iterator[str]
     for each in attempts:
         of[each.generation_id].append(each)
     for row in table.all(
-        "SELECT id, status, attempts, coalesce(actual_micros, 0) AS actual, cost_unknown FROM packshot_generation"
+        "SELECT id, status, attempts, coalesce(actual_micros, 0) AS actual, cost_unknown"
+        " FROM packshot_generation"
     ):
         mine, name = of[row["id"]], f"generation {row['id']} ({row['status']})"
         if [each.number for each in mine] != list(range(1, row["attempts"] + 1)):

@@ -45,7 +45,7 @@ class Nemesis:
         time.sleep(self.chance.uniform(0, 0.3))
 
     def kill(self, *names: str) -> None:
-        """kill -9 of these at one moment: pay, chores, postgres. The database is brought back as `up` does."""
+        """kill -9 of these at one moment: pay, chores, postgres. The database comes back as with `up`."""
         pids = {name: self.site.child(name) for name in names if name != "postgres"}
         pay = self.site.process_id(pids["pay"]) if "pay" in pids else None
         at = time.time()
@@ -170,7 +170,7 @@ def outcomes_of_the_fallen(site: Site, nemesis: Nemesis) -> list[str]:
 
 
 def recovery(nemesis: Nemesis) -> str:
-    """Seconds from the kills to the first work after each, and to what was on its way being shown uncertain."""
+    """Seconds from the kills to the first work after each, and until what was on its way is uncertain."""
     took = {f"{name} at work": [each for each in nemesis.resumed(name) if each is not None] for name in NAMES}
     fell = {each.process_id: each.at for each in nemesis.fallen}
     took["shown uncertain"] = [
