@@ -272,7 +272,7 @@ class Site:
         )
 
     def child(self, kind: str) -> int:
-        """The number of the living `pay` or `chores` process that `packshot work` supervises, ready for it."""
+        """The number of the `pay` or `chores` process that `packshot work` supervises, ready for it."""
 
         def ready() -> int | None:
             for worker in self.workers:
