@@ -89,20 +89,17 @@ def test_migrations_views_and_one_run_work_on_the_systems_postgresql(url):
         "PACKSHOT_PORT": str(port), "PACKSHOT_LOG_LEVEL": "WARNING",
     }  # fmt: skip
     program = [sys.executable, "-m", "packshot"]
-    site = subprocess.Popen(
-        [*program, "up"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
+    said = folder / "said.log"
+    with said.open("wb") as log:
+        site = subprocess.Popen([*program, "up"], env=environment, stdout=log, stderr=log)
     try:
         until = time.monotonic() + 120
-        while True:
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer:
-                    assert answer.status == 200
-                break
-            except OSError:
-                assert site.poll() is None, site.stdout.read().decode()
-                assert time.monotonic() < until, "the site did not come up"
-                time.sleep(0.25)
+        while "Ready" not in said.read_text():
+            assert site.poll() is None, said.read_text()
+            assert time.monotonic() < until, f"the site did not come up: {said.read_text()}"
+            time.sleep(0.25)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer:
+            assert answer.status == 200
         asked = subprocess.run(
             [*program, "generate", "--all-without-image", "--provider", "sandbox", "--yes", "--wait"],
             env=environment, capture_output=True, text=True, timeout=150, check=False,

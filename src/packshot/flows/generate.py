@@ -361,7 +361,12 @@ def _provider(name: str) -> tuple[Provider, bool]:
             f"there is no provider {name!r}; there are {', '.join(sorted(known))}", field="provider"
         )
     state = generations.provider_switch(name)
-    if state is None or not state.available:
+    if state is None:
+        raise BadInput(
+            f"{known[name].label} is not set up yet: no worker has started here; start `packshot work`",
+            field="provider",
+        )
+    if not state.available:
         raise BadInput(
             f"{known[name].label} is not available here; set {known[name].key_variable} and restart",
             field="provider",
