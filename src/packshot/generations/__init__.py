@@ -23,6 +23,7 @@ from packshot.generations.attempts import (
     standing,
     start_sending,
     step_generations,
+    tickets_of,
     unsettled,
 )
 from packshot.generations.limits import (
@@ -139,6 +140,7 @@ __all__ = [
     "switch",
     "take",
     "tally",
+    "tickets_of",
     "unacknowledged",
     "unsettled",
     "wake_due",

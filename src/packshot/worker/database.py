@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, ParamSpec, TypeVar
 
 from django.db import InterfaceError, OperationalError, connection
-from django.db.utils import Error as DatabaseError
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +105,7 @@ class Batch(Generic[Item, Answer]):
     async def _flush(self, batch: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
         try:
             answers = await self._database.surely(self._write, [item for item, _ in batch])
-        except (DatabaseError, ArithmeticError, LookupError, TypeError, ValueError) as problem:
+        except Exception as problem:  # whatever it is: whoever put the row waits for an answer
             if len(batch) == 1:
                 log.error("a row could not be written", exc_info=problem)
                 if not batch[0][1].done():

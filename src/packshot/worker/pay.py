@@ -226,19 +226,37 @@ class PayWorker:
         adopted = await self._database.once(
             upkeep.rescue, process_id=self._me.id, timers=self._timers, slot=self._me.slot
         )
-        for claim in adopted:
-            provider = self._desk.providers.get(claim.generation.provider)
-            if provider is not None and claim.attempt_id not in self._tasks:
-                self._ticketed.add(claim.attempt_id)
-                self._start(claim, resume(claim, provider, self._around))
+        self._collect(adopted)
         await self._database.once(
             upkeep.give_back_unstarted,
             self._me.id,
             running=set(self._tasks),
             older_than_s=self._timers.sweep_s * 2,
         )
+        if not self._draining.is_set():  # which leaves tickets on purpose
+            await self._find_dropped()
         if self._store_trouble is not None:
             await self._try_store()
+
+    def _collect(self, tickets: Sequence[Claim]) -> None:
+        for claim in tickets:
+            provider = self._desk.providers.get(claim.generation.provider)
+            if provider is not None and claim.attempt_id not in self._tasks:
+                self._ticketed.add(claim.attempt_id)
+                self._start(claim, resume(claim, provider, self._around))
+
+    async def _find_dropped(self) -> None:
+        """Attempts of this process that no task runs: the COMMIT of their adoption got lost on the way, or a
+        bug dropped them. Nobody else resolves them while we live."""
+        left = await self._database.once(generations.left_behind, [self._me.id])
+        # Looked at after the answer: whatever has no task now had ended before, or has none at all.
+        dropped = {state: [each for each in ids if each not in self._tasks] for state, ids in left.items()}
+        for attempt_id in dropped.get("sending", []):
+            log.error("attempt %s was on its way and nobody waits for it", attempt_id)
+            error = Unsure("the worker lost sight of the call; nobody knows whether it arrived", kind="bug")
+            await self.closing(Completion(attempt_id, error=error))
+        if tickets := dropped.get("accepted"):
+            self._collect(await self._database.once(generations.tickets_of, self._me.id, tickets))
 
     async def _try_store(self) -> None:
         """Nothing is in flight that would notice that the store is back: ask it."""
