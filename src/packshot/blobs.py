@@ -14,11 +14,11 @@ import re
 import secrets
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import obstore
@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # obstore's types of these exist for checkers only
 STALE_S = 3600.0  # a temporary file of this age belongs to no living put
 
 _HASH = re.compile(r"[0-9a-f]{64}")
+_PIECE_BYTES = 1024 * 1024
 _SUPABASE = "/storage/v1/s3/"  # below this path Supabase Storage speaks S3; the bucket comes next
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -56,8 +57,16 @@ class BlobStore(Protocol):
         """The SHA-256 of `content` in hex, once it is stored durably. Repeating it is free of effect."""
         ...
 
+    def put_file(self, path: Path) -> str:
+        """As `put`, for a file that nobody changes meanwhile; a local store reads it in pieces."""
+        ...
+
     def get(self, blob: str) -> bytes:
         """The bytes with this hash. Raises MissingBlob."""
+        ...
+
+    def pieces(self, blob: str) -> Iterator[bytes]:
+        """The bytes with this hash, a piece at a time. Raises MissingBlob at the first."""
         ...
 
     def exists(self, blob: str) -> bool: ...
@@ -118,15 +127,24 @@ class LocalStore:
         self._folder = folder
 
     def put(self, content: bytes) -> str:
-        blob = hashlib.sha256(content).hexdigest()
+        return self._put(hashlib.sha256(content).hexdigest(), len(content), [content])
+
+    def put_file(self, path: Path) -> str:
+        with path.open("rb") as file:
+            blob = hashlib.file_digest(file, "sha256").hexdigest()
+            size = file.seek(0, os.SEEK_END)
+            file.seek(0)
+            return self._put(blob, size, _pieces(file))
+
+    def _put(self, blob: str, size: int, pieces: Iterable[bytes]) -> str:
         with (
             self._trouble(),
             self._root() as root,
             _entered(root, blob[:2]) as outer,
             _entered(outer, blob[2:4]) as inner,
         ):
-            if _size(inner, blob) != len(content):
-                self._add(root, inner, blob, content)
+            if _size(inner, blob) != size:
+                self._add(root, inner, blob, pieces)
             # Also when another thread has just put it: its rename may not be on the disk yet.
             os.fsync(inner)
         return blob
@@ -136,6 +154,10 @@ class LocalStore:
             descriptor = self._open(blob)
             with os.fdopen(descriptor, "rb") as file:
                 return file.read()
+
+    def pieces(self, blob: str) -> Iterator[bytes]:
+        with self._trouble(blob), os.fdopen(self._open(blob), "rb") as file:
+            yield from _pieces(file)
 
     def exists(self, blob: str) -> bool:
         try:
@@ -151,7 +173,7 @@ class LocalStore:
     def check(self) -> None:
         probe = secrets.token_bytes(64)
         with self._trouble(), self._root() as root, _entered(root, ".incoming") as incoming:
-            name = _write(incoming, probe)
+            name = _write(incoming, [probe])
             try:
                 with os.fdopen(os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=incoming), "rb") as file:
                     read = file.read()
@@ -171,9 +193,9 @@ class LocalStore:
                         removed += 1
         return removed
 
-    def _add(self, root: int, inner: int, blob: str, content: bytes) -> None:
+    def _add(self, root: int, inner: int, blob: str, pieces: Iterable[bytes]) -> None:
         with _entered(root, ".incoming") as incoming:
-            name = _write(incoming, content)
+            name = _write(incoming, pieces)
             try:
                 os.rename(name, blob, src_dir_fd=incoming, dst_dir_fd=inner)
             except OSError:
@@ -247,16 +269,22 @@ def _entered(parent: int, name: str) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _write(folder: int, content: bytes) -> str:
-    """The name of a new file in `folder` that holds `content` on the disk; nothing is left when it fails."""
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    while piece := file.read(_PIECE_BYTES):
+        yield piece
+
+
+def _write(folder: int, pieces: Iterable[bytes]) -> str:
+    """The name of a new file in `folder` that holds `pieces` on the disk; nothing is left when it fails."""
     name = f"{os.getpid()}-{secrets.token_hex(12)}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     descriptor = os.open(name, flags, mode=0o600, dir_fd=folder)
     try:
         try:
-            rest = memoryview(content)
-            while rest:
-                rest = rest[os.write(descriptor, rest) :]
+            for piece in pieces:
+                rest = memoryview(piece)
+                while rest:
+                    rest = rest[os.write(descriptor, rest) :]
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
@@ -297,9 +325,18 @@ class RemoteStore:
                     )
         return blob
 
+    def put_file(self, path: Path) -> str:
+        # One PUT, so the file passes through memory: see `put`.
+        return self.put(path.read_bytes())
+
     def get(self, blob: str) -> bytes:
         with self._trouble(blob):
             return bytes(obstore.get(self._store, _key(blob)).bytes())
+
+    def pieces(self, blob: str) -> Iterator[bytes]:
+        with self._trouble(blob):
+            for piece in obstore.get(self._store, _key(blob)).stream(_PIECE_BYTES):
+                yield bytes(piece)
 
     def exists(self, blob: str) -> bool:
         with self._trouble():

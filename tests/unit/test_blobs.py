@@ -55,6 +55,27 @@ def test_what_is_put_comes_back_under_its_hash(store: BlobStore, content: bytes)
     assert store.verify(blob)
 
 
+@pytest.mark.parametrize("content", [b"", b"x", os.urandom(3_000_000)], ids=["empty", "one byte", "3 MB"])
+def test_a_file_is_kept_as_its_bytes_are_and_comes_back_in_pieces(
+    store: BlobStore, tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "upload"
+    path.write_bytes(content)
+    blob = store.put_file(path)
+    assert blob == hashlib.sha256(content).hexdigest()
+    assert b"".join(store.pieces(blob)) == store.get(blob) == content
+    assert store.put(content) == store.put_file(path) == blob
+    with pytest.raises(MissingBlob):
+        next(store.pieces(ABSENT))
+
+
+def test_a_local_store_never_holds_a_whole_file(tmp_path: Path) -> None:
+    path = tmp_path / "upload"
+    path.write_bytes(os.urandom(3_000_000))
+    store = local(tmp_path / "blobs")
+    assert [len(piece) for piece in store.pieces(store.put_file(path))] == [1 << 20, 1 << 20, 902_848]
+
+
 def test_putting_again_changes_nothing(store: BlobStore) -> None:
     assert store.put(b"same") == store.put(b"same")
     assert store.get(store.put(b"same")) == b"same"
