@@ -133,6 +133,7 @@ class Activation:
     sku: str
     before: UUID | None
     after: UUID
+    was_placeholder: bool = False  # its listed image was a stand-in, which an active image puts an end to
 
 
 def activate(image_id: UUID) -> Activation:
@@ -149,7 +150,62 @@ def activate(image_id: UUID) -> Activation:
         raise BadInput(f"product {product.sku} is archived", field="image")
     before = product.active_image_id
     Product.objects.filter(pk=product.pk).update(active_image=image, placeholder=False)
-    return Activation(product.pk, product.sku, before, image.pk)
+    return Activation(product.pk, product.sku, before, image.pk, product.placeholder)
+
+
+def activate_newest(product_ids: Sequence[UUID]) -> list[Activation]:
+    """Make each product's newest image its active one. Returns those that changed: one without an image that
+    can be shown, one whose newest is active already and an archived one are left alone."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH before AS (
+                SELECT id, active_image_id, placeholder FROM packshot_product
+                WHERE id = ANY(%s) AND archived_at IS NULL AND newest_image_id IS NOT NULL
+                    AND newest_image_id IS DISTINCT FROM active_image_id
+                ORDER BY id FOR NO KEY UPDATE
+            )
+            UPDATE packshot_product AS product
+            SET active_image_id = product.newest_image_id, placeholder = false
+            FROM before WHERE product.id = before.id
+            RETURNING product.id, product.sku, before.active_image_id, product.active_image_id,
+                before.placeholder
+            """,
+            [list(product_ids)],
+        )
+        return sorted((Activation(*row) for row in cursor.fetchall()), key=lambda each: each.sku)
+
+
+def restore_active(done: Sequence[Activation]) -> list[UUID]:
+    """Give each product back the image it had before, or none. Returns the products that changed: one whose
+    active image is not the one that was set is somebody else's by now, and is left alone."""
+    by_product = {each.product_id: each for each in done}
+    ids = sorted(by_product)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT 1 FROM packshot_product WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE", [ids]
+        )
+        cursor.execute(
+            """
+            UPDATE packshot_product AS product
+            SET active_image_id = item.before, placeholder = item.was_placeholder
+            FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::boolean[])
+                AS item (id, before, after, was_placeholder)
+            WHERE product.id = item.id AND product.active_image_id = item.after
+                AND product.archived_at IS NULL
+                AND (item.before IS NULL OR EXISTS (
+                    SELECT 1 FROM packshot_image AS image
+                    WHERE image.id = item.before AND image.product_id = product.id))
+            RETURNING product.id
+            """,
+            [
+                ids,
+                [by_product[each].before for each in ids],
+                [by_product[each].after for each in ids],
+                [by_product[each].was_placeholder for each in ids],
+            ],
+        )
+        return [row[0] for row in cursor.fetchall()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +268,17 @@ def keep_renditions(image_id: UUID, made: Sequence[MadeRendition]) -> None:
             "UPDATE packshot_image SET state = 'ready', problem = '' WHERE id = %s AND state = 'stored'",
             [image_id],
         )
+        if cursor.rowcount:
+            # An older one may be ready later; two at once wait for the product's row and look again.
+            cursor.execute(
+                """
+                UPDATE packshot_product AS product SET newest_image_id = image.id
+                FROM packshot_image AS image
+                WHERE image.id = %s AND product.id = image.product_id
+                    AND (product.newest_image_id IS NULL OR product.newest_image_id < image.id)
+                """,
+                [image_id],
+            )
 
 
 @dataclass(frozen=True, slots=True)

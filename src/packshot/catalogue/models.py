@@ -36,6 +36,11 @@ class Product(models.Model):
     listed_image_url = models.TextField(blank=True)
     placeholder = models.BooleanField(default=False)
     active_image = models.ForeignKey("Image", null=True, on_delete=models.PROTECT, related_name="+")
+    # The newest that can be shown, kept when its renditions are made: what a list shows, and what there is to
+    # choose, without a look at the images of every product.
+    newest_image = models.ForeignKey(
+        "Image", null=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     # Kept by the closing flow, so that lists of products need no look at ten million generations.
     last_generation_status = models.CharField(max_length=12, blank=True)
     last_generation_at = models.DateTimeField(null=True)
@@ -61,6 +66,19 @@ class Product(models.Model):
                 F("last_generation_at").desc(),
                 condition=Q(archived_at=None, last_generation_status__in=["failed", "uncertain"]),
                 name="packshot_product_trouble",
+            ),
+            # What lists of one image state are read and counted by.
+            models.Index(
+                "name",
+                "id",
+                condition=Q(archived_at=None, active_image=None, newest_image__isnull=False),
+                name="packshot_product_to_choose",
+            ),
+            models.Index(
+                "name",
+                "id",
+                condition=Q(archived_at=None, last_generation_status="pending"),
+                name="packshot_product_in_progress",
             ),
         ]
 

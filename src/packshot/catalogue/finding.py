@@ -1,0 +1,239 @@
+"""Lists of products: found by words, category and image state, by name, a page at a time."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, get_args
+from uuid import UUID
+
+from django.db import connection
+
+ImageState = Literal["no-image", "to-choose", "placeholder", "in-progress", "failed", "active"]
+IMAGE_STATES: tuple[ImageState, ...] = get_args(ImageState)
+# What a product is shown as: the first of its states that says what there is to do, or `shop-image` when the
+# shop has an image of its own.
+Shown = Literal["no-image", "to-choose", "placeholder", "in-progress", "failed", "active", "shop-image"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """Which products a list holds: all of them, or those that fit everything that is given."""
+
+    text: str = ""  # in SKU or name, whatever its case
+    category: str = ""  # a path; what is below it counts
+    state: ImageState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedProduct:
+    """A product as lists show it. The image is the active one, or else the newest that can be shown."""
+
+    id: UUID
+    sku: str
+    name: str
+    category_path: str
+    shown: Shown
+    active: bool  # the image is what shoppers see
+    image_id: UUID | None
+    thumb_blob: str | None  # the image's 320 px WebP
+    provider: str
+    model: str
+    simulated: bool
+    image_at: datetime | None
+    newest_image_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One page of a list, and whether there is more on either side."""
+
+    products: tuple[ListedProduct, ...]
+    has_before: bool
+    has_after: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """The product before or after another in a list."""
+
+    sku: str
+    name: str
+
+
+# As the dashboard and the attention view have it: to a shopper, an image that nobody has chosen is no image.
+_STATES: Mapping[ImageState, str] = {
+    "no-image": "product.active_image_id IS NULL AND product.listed_image_url = ''",
+    "to-choose": "product.active_image_id IS NULL AND product.newest_image_id IS NOT NULL",
+    "placeholder": "product.active_image_id IS NULL AND product.listed_image_url <> ''"
+    " AND product.placeholder",
+    "in-progress": "product.last_generation_status = 'pending'",
+    "failed": "product.last_generation_status IN ('failed', 'uncertain')",
+    "active": "product.active_image_id IS NOT NULL",
+}
+
+_SHOWN = f"""
+    CASE
+        WHEN {_STATES["in-progress"]} THEN 'in-progress'
+        WHEN {_STATES["failed"]} THEN 'failed'
+        WHEN {_STATES["active"]} THEN 'active'
+        WHEN {_STATES["to-choose"]} THEN 'to-choose'
+        WHEN {_STATES["placeholder"]} THEN 'placeholder'
+        WHEN product.listed_image_url <> '' THEN 'shop-image'
+        ELSE 'no-image'
+    END
+"""
+
+_PRODUCT = f"""
+    SELECT product.id, product.sku, product.name, coalesce(category.path, '') AS category_path,
+        {_SHOWN} AS shown, product.active_image_id IS NOT NULL AS active, image.id AS image_id,
+        thumb.blob AS thumb_blob, coalesce(image.provider, '') AS provider,
+        coalesce(image.model, '') AS model, coalesce(image.simulated, false) AS simulated,
+        image.created_at AS image_at, product.newest_image_id
+"""
+
+# Joined to the few products of a page, never to all of them.
+_AROUND = """
+    LEFT JOIN packshot_category AS category ON category.id = product.category_id
+    LEFT JOIN packshot_image AS image
+        ON image.id = coalesce(product.active_image_id, product.newest_image_id)
+    LEFT JOIN packshot_rendition AS thumb ON thumb.image_id = image.id AND thumb.spec = 'webp-320'
+"""
+
+
+def find(sought: Sought, *, after: UUID | None = None, before: UUID | None = None, limit: int = 60) -> Found:
+    """The products of `sought` by name: the first, or those that follow or lead up to one of them."""
+    backwards = before is not None
+    way, order = ("<", "DESC") if backwards else (">", "ASC")
+    mark = before or after
+    condition, parameters = _condition(sought)
+    rows = _read(
+        f"""
+        {_PRODUCT}
+        FROM (
+            SELECT * FROM packshot_product AS product
+            WHERE {condition} {_beyond(way) if mark else ""}
+            ORDER BY product.name {order}, product.id {order} LIMIT %(limit)s
+        ) AS product
+        {_AROUND}
+        ORDER BY product.name, product.id
+        """,
+        # One more than is shown says whether there is more.
+        {**parameters, "mark": mark, "limit": limit + 1},
+    )
+    more = len(rows) > limit
+    if backwards:
+        return Found(tuple(rows[-limit:]), has_before=more, has_after=True)
+    return Found(tuple(rows[:limit]), has_before=mark is not None, has_after=more)
+
+
+def by_ids(product_ids: Sequence[UUID], *, generation_ids: Sequence[UUID] = ()) -> list[ListedProduct]:
+    """These unarchived products, and those that these generations are of, by name."""
+    return _read(
+        f"""
+        {_PRODUCT}
+        FROM packshot_product AS product
+        {_AROUND}
+        WHERE product.archived_at IS NULL AND product.id = ANY(%(products)s::uuid[] || ARRAY(
+            SELECT generation.product_id FROM packshot_generation AS generation
+            WHERE generation.id = ANY(%(generations)s::uuid[])))
+        ORDER BY product.name, product.id
+        """,
+        {"products": list(product_ids), "generations": list(generation_ids)},
+    )
+
+
+def tally(sought: Sought) -> dict[ImageState | None, int]:
+    """How many products fit the text and the category of `sought` in each image state; under None, in all."""
+    condition, parameters = _condition(Sought(sought.text, sought.category))
+    counts = ", ".join(f"count(*) FILTER (WHERE {each})" for each in _STATES.values())
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT count(*), {counts} FROM packshot_product AS product WHERE {condition}", parameters
+        )
+        row = cursor.fetchone()
+    return dict(zip((None, *_STATES), row, strict=True))
+
+
+def ids(sought: Sought, *, limit: int) -> list[UUID]:
+    """The products of `sought` by name, at most `limit` of them."""
+    condition, parameters = _condition(sought)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT product.id FROM packshot_product AS product WHERE {condition}
+            ORDER BY product.name, product.id LIMIT %(limit)s
+            """,
+            {**parameters, "limit": limit},
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
+def neighbours(product_id: UUID, sought: Sought) -> tuple[Neighbour | None, Neighbour | None]:
+    """The products before and after this one in the list of `sought`, by name."""
+    condition, parameters = _condition(sought)
+    found: dict[bool, Neighbour] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            " UNION ALL ".join(
+                f"""
+                (SELECT {is_after}, product.sku, product.name FROM packshot_product AS product
+                WHERE {condition} {_beyond(way)}
+                ORDER BY product.name {order}, product.id {order} LIMIT 1)
+                """
+                for is_after, way, order in ((False, "<", "DESC"), (True, ">", "ASC"))
+            ),
+            {**parameters, "mark": product_id},
+        )
+        for is_after, sku, name in cursor.fetchall():
+            found[is_after] = Neighbour(sku, name)
+    return found.get(False), found.get(True)
+
+
+def category_paths() -> list[str]:
+    """Every place in the catalogue's tree, those in between too, by path."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT path FROM packshot_category")
+        paths = [row[0] for row in cursor.fetchall()]
+    places = {
+        " > ".join(parts[:depth])
+        for parts in (path.split(" > ") for path in paths)
+        for depth in range(1, len(parts) + 1)
+    }
+    return sorted(places, key=lambda path: path.casefold().split(" > "))
+
+
+def _condition(sought: Sought) -> tuple[str, dict[str, object]]:
+    """What a product must fit, as SQL on `product`, and its parameters."""
+    parts, parameters = ["product.archived_at IS NULL"], dict[str, object]()
+    if sought.text:
+        parts.append("(product.name ILIKE %(text)s OR product.sku ILIKE %(text)s)")
+        parameters["text"] = _containing(sought.text)
+    if sought.category:
+        parts.append(
+            """product.category_id = ANY (ARRAY(
+                SELECT place.id FROM packshot_category AS place
+                WHERE place.path = %(category)s OR starts_with(place.path, %(category)s || ' > ')))"""
+        )
+        parameters["category"] = sought.category
+    if sought.state:
+        parts.append(_STATES[sought.state])
+    return " AND ".join(parts), parameters
+
+
+def _beyond(way: str) -> str:
+    """Beyond the product `mark`, wherever its name stands now."""
+    return f"""AND (product.name, product.id) {way} (
+        SELECT place.name, place.id FROM packshot_product AS place WHERE place.id = %(mark)s)"""
+
+
+def _containing(text: str) -> str:
+    """An ILIKE pattern in which no character is special."""
+    for special in "\\%_":
+        text = text.replace(special, f"\\{special}")
+    return f"%{text}%"
+
+
+def _read(sql: str, parameters: Mapping[str, Any]) -> list[ListedProduct]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return [ListedProduct(*row) for row in cursor.fetchall()]
