@@ -1,0 +1,22 @@
+"""How reports read: one statement in, finished values out."""
+
+from typing import Any, TypeVar
+
+from django.db import connection
+
+_Row = TypeVar("_Row")
+
+
+def read(kind: type[_Row], sql: str, **parameters: Any) -> list[_Row]:
+    """One `kind` per row, its fields named as the columns are."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters or None)
+        names = [column.name for column in cursor.description]
+        return [kind(**dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
+
+
+def containing(text: str) -> str:
+    """An ILIKE pattern, whose hits the planner can estimate, in which no character is special."""
+    for special in "\\%_":
+        text = text.replace(special, f"\\{special}")
+    return f"%{text}%"
