@@ -25,7 +25,8 @@ from packshot.catalogue.formats.product import image_url
 from packshot.catalogue.intake import Comparison, Example, Reading
 from packshot.catalogue.models import ImportRecord, Product, PromptTemplate
 from packshot.events import Happening
-from packshot.kernel.errors import BadInput
+from packshot.kernel.errors import BadInput, PackshotError
+from packshot.kernel.ids import uuid7
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,21 @@ class ImportPlan:
     examples: tuple[Example, ...]  # the first fifty: changes, then new products
     applied: bool
     id: UUID | None = None
+
+
+class AppliedBefore(PackshotError):
+    """An import under this id was applied already, and nothing was written now."""
+
+
+def look(
+    path: Path,
+    *,
+    format: str | None = None,  # noqa: A002
+    mapping: str | Path | None = None,
+    image_base: str | None = None,
+) -> str:
+    """What this file is, in words. Raises BadInput where its first rows tell that it is unusable."""
+    return _open(path, format, mapping, image_base).label
 
 
 def plan(
@@ -70,10 +86,12 @@ def apply(
     format: str | None = None,  # noqa: A002
     mapping: str | Path | None = None,
     image_base: str | None = None,
+    id: UUID | None = None,  # noqa: A002
 ) -> ImportPlan:
     """Import this file: all of its good rows, or nothing. A second time changes nothing.
 
-    `image_base` completes the relative image addresses of a file that is read through a mapping.
+    `image_base` completes the relative image addresses of a file that is read through a mapping. `id` is that
+    of the record, for a caller that may ask twice: the second time raises AppliedBefore.
     """
     if not actor.may("edit_catalogue"):
         raise BadInput("your role may not import products")
@@ -83,9 +101,13 @@ def apply(
     with transaction.atomic():
         read = _stage(source)
         intake.take_turn()
+        # Only now is every import that came before committed.
+        if id is not None and ImportRecord.objects.filter(pk=id).exists():
+            raise AppliedBefore(f"import {id} was applied already")
         found = intake.compare()
         intake.write()
         record = ImportRecord.objects.create(
+            id=id or uuid7(),
             file_name=_file_name(source),
             file_sha256=sha256,
             format=source.format,
