@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
+from typing import Literal
 
 from packshot.catalogue.formats.text import cleaned
 
@@ -25,6 +26,10 @@ PROMPT_CHARS = 32_000
 # A product's text beyond this says nothing about its picture and would crowd out the rest of the prompt.
 VALUE_CHARS = 4_000
 
+# The template's own words; a fact of the product; a default in its place; a fact that it lacks.
+PieceKind = Literal["words", "filled", "default", "missing"]
+
+_NAMED: tuple[PieceKind, ...] = ("filled", "missing")
 _PLACEHOLDER = re.compile(r"\{\{([^{}]*)\}\}")
 _ATTRIBUTE_GUESS = re.compile(r"attributes?\s*[.:/ _-]\s*([\w -]+)", re.IGNORECASE)
 
@@ -65,6 +70,15 @@ class Rendered:
     shortened: tuple[str, ...] = ()  # facts too long for a prompt, and "prompt" when the whole was
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of a prompt, and how it came there."""
+
+    kind: PieceKind
+    text: str  # for a missing one as written in the template, braces included
+    name: str = ""  # of the fact: "name", "attribute:colour"; empty for words
+
+
 def placeholders(text: str) -> list[Placeholder]:
     """Every placeholder of a template, in order."""
     return [part for part in _parts(text) if isinstance(part, Placeholder)]
@@ -93,32 +107,44 @@ def problems(text: str) -> list[str]:
 
 def render(text: str, facts: ProductFacts, brand_style: str) -> Rendered:
     """`text` with the product's facts in place, control characters removed and white space tidied."""
-    attributes = {_attribute_key(name): value for name, value in facts.attributes.items()}
-    pieces: list[str] = []
-    missing: dict[str, None] = {}
-    used: dict[str, None] = {}
-    shortened: dict[str, None] = {}
-    for part in _parts(text):
-        if isinstance(part, str):
-            pieces.append(cleaned(part))
-            continue
-        value = " ".join(cleaned(_fact(part, facts, attributes, brand_style)).split())
-        if value:
-            used[part.name] = None
-            if len(value) > VALUE_CHARS:
-                shortened[part.name] = None
-                value = value[:VALUE_CHARS].rsplit(" ", 1)[0]
-            pieces.append(value)
-        elif part.default is not None and part.known:
-            pieces.append(part.default)
-        else:
-            missing[part.name] = None
-            pieces.append(part.text)
-    prompt = _tidy("".join(pieces))
+    found, shortened = _filled(text, facts, brand_style)
+    prompt = _tidy("".join(piece.text for piece in found))
     if len(prompt) > PROMPT_CHARS:
         shortened["prompt"] = None
         prompt = prompt[:PROMPT_CHARS].rstrip()
-    return Rendered(prompt, tuple(missing), tuple(used), tuple(shortened))
+    names = {kind: tuple(dict.fromkeys(each.name for each in found if each.kind == kind)) for kind in _NAMED}
+    return Rendered(prompt, names["missing"], names["filled"], tuple(shortened))
+
+
+def pieces(text: str, facts: ProductFacts, brand_style: str) -> tuple[Piece, ...]:
+    """The prompt of `render` in its pieces, for a page that shows what came from where.
+
+    White space between them is not tidied yet; a prompt that is too long is not cut.
+    """
+    return tuple(_filled(text, facts, brand_style)[0])
+
+
+def _filled(text: str, facts: ProductFacts, brand_style: str) -> tuple[list[Piece], dict[str, None]]:
+    """The pieces in order, and the facts that were too long for a prompt and are cut in them."""
+    attributes = {_attribute_key(name): value for name, value in facts.attributes.items()}
+    found: list[Piece] = []
+    shortened: dict[str, None] = {}
+    for part in _parts(text):
+        if isinstance(part, str):
+            if words := cleaned(part):
+                found.append(Piece("words", words))
+            continue
+        value = " ".join(cleaned(_fact(part, facts, attributes, brand_style)).split())
+        if value:
+            if len(value) > VALUE_CHARS:
+                shortened[part.name] = None
+                value = value[:VALUE_CHARS].rsplit(" ", 1)[0]
+            found.append(Piece("filled", value, part.name))
+        elif part.default is not None and part.known:
+            found.append(Piece("default", part.default, part.name))
+        else:
+            found.append(Piece("missing", part.text, part.name))
+    return found, shortened
 
 
 @lru_cache(maxsize=256)

@@ -3,14 +3,18 @@
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from importlib.resources import files
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
+from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
 
 from packshot.catalogue import prompts
-from packshot.catalogue.models import Category, PromptTemplate, PromptTemplateVersion
-from packshot.kernel.errors import BadInput
+from packshot.catalogue.models import Category, Product, PromptTemplate, PromptTemplateVersion
+from packshot.catalogue.products import ProductRow, by_id
+from packshot.kernel.errors import BadInput, PackshotError
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,190 @@ def save_template(
             template=template, number=(last.number if last else 0) + 1, text=text, created_by_id=person_id
         )
     return Wording(version.id, name, version.number, text)
+
+
+# -- for people who edit them ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateRow:
+    """A template with its newest wording, who wrote that and when."""
+
+    id: UUID
+    name: str
+    category_path: str | None
+    archived_at: datetime | None
+    number: int
+    text: str
+    by_name: str | None  # None: it came with Packshot, or from the command line
+    at: datetime
+
+    @property
+    def general(self) -> bool:
+        """Whether it serves every category that has no template of its own or above it."""
+        return self.name == GENERAL
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRow:
+    """One wording of a template."""
+
+    number: int
+    text: str
+    by_name: str | None
+    at: datetime
+
+
+class Overtaken(PackshotError):
+    """Somebody else saved a newer version meanwhile, which nobody may write over unseen."""
+
+    def __init__(self, newest: TemplateRow) -> None:
+        super().__init__(f"version {newest.number} of {newest.name} was saved meanwhile")
+        self.newest = newest
+
+
+_NEWEST = """
+    SELECT template.id, template.name, category.path, template.archived_at, version.number, version.text,
+        person.username, version.created_at
+    FROM packshot_prompttemplate AS template
+    JOIN LATERAL (
+        SELECT * FROM packshot_prompttemplateversion AS each WHERE each.template_id = template.id
+        ORDER BY each.number DESC LIMIT 1
+    ) AS version ON true
+    LEFT JOIN packshot_category AS category ON category.id = template.category_id
+    LEFT JOIN packshot_user AS person ON person.id = version.created_by_id
+"""
+
+
+def templates(*, archived: bool = False) -> list[TemplateRow]:
+    """The templates in use, or those put away: the general one first, then by name."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"{_NEWEST} WHERE (template.archived_at IS NOT NULL) = %s"
+            " ORDER BY template.name <> %s, lower(template.name), template.id",
+            [archived, GENERAL],
+        )
+        return [TemplateRow(*row) for row in cursor.fetchall()]
+
+
+def template_by_id(template_id: UUID) -> TemplateRow | None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"{_NEWEST} WHERE template.id = %s", [template_id])
+        row = cursor.fetchone()
+    return TemplateRow(*row) if row else None
+
+
+def versions(template_id: UUID, limit: int = 50) -> list[VersionRow]:
+    """Its wordings, newest first."""
+    found = (
+        PromptTemplateVersion.objects.filter(template_id=template_id)
+        .order_by("-number")
+        .values_list("number", "text", "created_by__username", "created_at")
+    )
+    return [VersionRow(*row) for row in found[:limit]]
+
+
+def free_categories() -> list[str]:
+    """The paths of categories that no template in use serves by itself."""
+    served = PromptTemplate.objects.filter(archived_at=None, category=OuterRef("pk"))
+    return list(Category.objects.exclude(Exists(served)).order_by("path").values_list("path", flat=True))
+
+
+def create_template(name: str, text: str, *, category_path: str | None, person_id: UUID | None) -> UUID:
+    """Make a template with its first wording. Raises BadInput for a name or a category that is taken."""
+    if problems := prompts.problems(text):
+        raise BadInput("; ".join(problems), field="text")
+    category = None
+    if category_path:
+        category = Category.objects.filter(path=category_path).first()
+        if category is None:
+            raise BadInput(f"there is no category {category_path!r}", field="category")
+    try:
+        with transaction.atomic():
+            template = PromptTemplate.objects.create(name=name, category=category)
+    except IntegrityError as problem:
+        raise _taken(problem, name, category_path) from None
+    PromptTemplateVersion.objects.create(template=template, number=1, text=text, created_by_id=person_id)
+    return template.id
+
+
+def add_version(
+    template_id: UUID, text: str, *, based_on: int, person_id: UUID | None
+) -> tuple[TemplateRow, bool]:
+    """Store `text` as the newest wording. False beside it: that was the newest one's text already.
+
+    `based_on` is the number of the version that the writer saw: raises Overtaken when it is not the newest.
+    """
+    if problems := prompts.problems(text):
+        raise BadInput("; ".join(problems), field="text")
+    newest = _locked(template_id)
+    if newest.text == text:
+        return newest, False
+    if newest.number != based_on:
+        raise Overtaken(newest)
+    PromptTemplateVersion.objects.create(
+        template_id=template_id, number=newest.number + 1, text=text, created_by_id=person_id
+    )
+    saved = template_by_id(template_id)
+    assert saved is not None, "its row is locked"
+    return saved, True
+
+
+def version_text(template_id: UUID, number: int) -> str | None:
+    """The wording of one version, or None when there is none of this number."""
+    return (
+        PromptTemplateVersion.objects.filter(template_id=template_id, number=number)
+        .values_list("text", flat=True)
+        .first()
+    )
+
+
+def products_to_try(text: str = "", *, category_path: str | None = None, limit: int = 5) -> list[ProductRow]:
+    """Some products to try a wording on: whose SKU or name holds `text`, of this category or below it."""
+    found = Product.objects.filter(archived_at=None)
+    if text:
+        found = found.filter(Q(name__icontains=text) | Q(sku__icontains=text))
+    if category_path:
+        found = found.filter(
+            Q(category__path=category_path) | Q(category__path__startswith=f"{category_path} > ")
+        )
+    return by_id(list(found.order_by("name", "id").values_list("id", flat=True)[:limit]))
+
+
+def set_archived(template_id: UUID, *, archived: bool) -> bool:
+    """Put a template away, or bring it back. False: it was there already. Raises BadInput if it cannot."""
+    template = _locked(template_id)
+    if (template.archived_at is not None) == archived:
+        return False
+    if archived and template.general:
+        raise BadInput(
+            f"{GENERAL} serves every category without a template of its own, so it stays; change its wording"
+        )
+    try:
+        with transaction.atomic():
+            PromptTemplate.objects.filter(pk=template_id).update(
+                archived_at=timezone.now() if archived else None
+            )
+    except IntegrityError as problem:
+        raise _taken(problem, template.name, template.category_path) from None
+    return True
+
+
+def _locked(template_id: UUID) -> TemplateRow:
+    PromptTemplate.objects.select_for_update().filter(pk=template_id).first()
+    # A fresh statement: another writer's version may have been committed while this one waited.
+    template = template_by_id(template_id)
+    if template is None:
+        raise BadInput("there is no such template", field="template")
+    return template
+
+
+def _taken(problem: IntegrityError, name: str, category_path: str | None) -> BadInput:
+    if "packshot_template_one_per_category" in str(problem):
+        return BadInput(f"another template serves {category_path} already; change that one", field="category")
+    if "packshot_template_name_once" in str(problem):
+        return BadInput(f"there is a template {name!r} already; change that one", field="name")
+    raise problem
 
 
 @dataclass(frozen=True, slots=True)
