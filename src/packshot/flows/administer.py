@@ -1,7 +1,7 @@
 """What an administrator decides: which providers may spend, who may sign in, how the site is set."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -122,6 +122,7 @@ def renew_password(name: str, actor: Actor) -> str:
     password = _fresh_password()
     with transaction.atomic():
         person = _person(name)
+        _not_oneself(person, actor, "change your own password on its own page, which keeps you signed in")
         person.set_password(password)
         person.save(update_fields=["password"])
         audit(actor, "renew password", person.username)
@@ -135,6 +136,7 @@ def set_access(name: str, actor: Actor, *, active: bool) -> bool:
         person = _person(name)
         if person.is_active == active:
             return False
+        _not_oneself(person, actor, "you cannot shut yourself out; another administrator can")
         if not active:
             _keep_one_administrator(person)
         person.is_active = active
@@ -151,6 +153,7 @@ def set_role(name: str, role: str, actor: Actor) -> bool:
         person = _person(name)
         if person.role == role:
             return False
+        _not_oneself(person, actor, "you cannot change your own role; another administrator can")
         if role != Role.ADMINISTRATOR:
             _keep_one_administrator(person)
         was, person.role = person.role, role
@@ -164,6 +167,12 @@ def _person(name: str) -> User:
     if person is None:
         raise BadInput(f"there is no person {name!r}; `packshot people list` shows them", field="name")
     return person
+
+
+def _not_oneself(person: User, actor: Actor, remedy: str) -> None:
+    # One slip and nobody could take it back; whoever runs the command line has no account to lose.
+    if person.pk == actor.id:
+        raise BadInput(remedy, field="name")
 
 
 def _keep_one_administrator(leaving: User) -> None:
@@ -192,6 +201,34 @@ def set_preference(key: str, value: object, actor: Actor) -> Value:
         understood = preferences.set(key, value, actor.name)
         audit(actor, "change setting", key, value=understood)
     return understood
+
+
+class UnusableSettings(BadInput):
+    """Some of the values cannot be used, and nothing was changed: why, by key."""
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        super().__init__("; ".join(problems.values()))
+        self.problems = problems
+
+
+def set_preferences(values: Mapping[str, object], actor: Actor) -> dict[str, Value]:
+    """Change several settings, all of them or none; gives back those that differ from before."""
+    _may(actor, "manage_settings")
+    problems: dict[str, str] = {}
+    changed: dict[str, Value] = {}
+    with transaction.atomic():
+        before = preferences.everything()
+        for key, value in values.items():
+            try:
+                understood = preferences.understand(key, value)
+            except BadInput as problem:
+                problems[key] = str(problem)
+                continue
+            if understood != before[key]:
+                changed[key] = set_preference(key, understood, actor)
+        if problems:
+            raise UnusableSettings(problems)
+    return changed
 
 
 def _may(actor: Actor, right: str) -> None:

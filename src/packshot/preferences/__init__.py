@@ -7,6 +7,7 @@ from packshot.preferences.site import (
     get,
     is_placeholder,
     set,  # noqa: A004 - reads as preferences.set(...)
+    understand,
 )
 
-__all__ = ["DEFAULTS", "Value", "everything", "get", "is_placeholder", "set"]
+__all__ = ["DEFAULTS", "Value", "everything", "get", "is_placeholder", "set", "understand"]

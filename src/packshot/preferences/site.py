@@ -59,12 +59,17 @@ def everything() -> dict[str, Value]:
 
 def set(key: str, value: object, by_name: str) -> Value:  # noqa: A001 - reads as preferences.set(...)
     """Store a setting and return it as it was understood. Raises BadInput in words when it was not."""
-    _must_be_known(key)
-    understood = _READ[key](key, value)
+    understood = understand(key, value)
     Preference.objects.update_or_create(
         key=key, defaults={"value": understood, "changed_at": timezone.now(), "changed_by_name": by_name}
     )
     return understood
+
+
+def understand(key: str, value: object) -> Value:
+    """What `set` would store. Raises BadInput in words for what is none of it."""
+    _must_be_known(key)
+    return _READ[key](key, value)
 
 
 def is_placeholder(url: str, patterns: Iterable[str]) -> bool:
