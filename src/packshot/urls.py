@@ -4,7 +4,7 @@ from allauth.account import views as account
 from django.urls import URLPattern, path, re_path
 
 from packshot.web import assets, live
-from packshot.web.pages import doors, media, overview, pictures
+from packshot.web.pages import desk, doors, media, overview, pictures
 from packshot.web.security import needs
 
 # Views of others carry no right of ours: here is one for each that is mounted. What allauth has beside these
@@ -22,6 +22,7 @@ urlpatterns: list[URLPattern] = [
     path("", doors.home, name="home"),
     path("healthz", doors.healthz, name="healthz"),
     path("admin", overview.overview, name="overview"),
+    path("search", desk.search, name="search"),
     path("events", live.stream, name="events"),
     re_path(r"^media/(?P<blob>[0-9a-f]{64})\.(?P<extension>[a-z]{3,4})$", media.rendition, name="media"),
     path("images/<uuid:image_id>/<str:spec>", pictures.picture, name="picture"),

@@ -26,6 +26,7 @@ ADDRESSES: dict[str, list[object]] = {
     "home": [],
     "healthz": [],
     "overview": [],
+    "search": [],
     "events": [],
     "media": ["0" * 64, "webp"],
     "picture": ["00000000-0000-7000-8000-000000000000", "webp-320"],

@@ -405,11 +405,14 @@ def test_a_file_that_is_not_ours_cannot_be_had(client):
 
 def test_a_file_travels_zipped_to_browsers_that_can(client):
     url = reverse("static", args=[assets().version, "packshot.css"])
-    zipped = client.get(url, headers={"accept-encoding": "gzip, br"})
+    brotli = client.get(url, headers={"accept-encoding": "gzip, br"})
+    zipped = client.get(url, headers={"accept-encoding": "gzip"})
     plain = client.get(url)
+    assert brotli.headers["Content-Encoding"] == "br"
     assert zipped.headers["Content-Encoding"] == "gzip"
-    assert zipped.headers["Vary"] == plain.headers["Vary"] == "Accept-Encoding"
-    assert len(zipped.content) < len(plain.content) / 4
+    assert "Content-Encoding" not in plain.headers
+    assert brotli.headers["Vary"] == zipped.headers["Vary"] == plain.headers["Vary"] == "Accept-Encoding"
+    assert len(brotli.content) < len(zipped.content) < len(plain.content) / 3
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import get_args
 
+import brotli
 import pytest
 
 from packshot import web
@@ -14,7 +15,7 @@ from packshot.generations.models import GENERATION_STATUSES, WAIT_REASONS
 from packshot.kernel.errors import ErrorKind
 from packshot.reports import ProviderState
 from packshot.web import words
-from packshot.web.assets import assets
+from packshot.web.assets import STYLES, assets
 from packshot.web.jinja import icon
 from packshot.web.live import _topics
 
@@ -94,6 +95,9 @@ def test_our_scripts_make_no_markup_out_of_text_and_ask_no_storage_for_rights(sc
 
 def test_a_fragment_of_the_stream_asks_for_no_forms_token_and_for_nobody():
     for topic in _topics.values():
+        if not topic.template:
+            assert topic.event, topic.name
+            continue
         text = (WEB / "templates" / topic.template).read_text("utf-8")
         assert "csrf" not in text
         assert "actor" not in text
@@ -144,3 +148,16 @@ def test_a_first_visit_weighs_little():
 def test_what_is_served_zipped_is_what_is_served_plain():
     for path, asset in assets().by_path.items():
         assert asset.zipped is None or gzip.decompress(asset.zipped) == asset.content, path
+        assert asset.brotli is None or brotli.decompress(asset.brotli) == asset.content, path
+
+
+def test_the_style_sheet_is_all_of_its_parts_and_nothing_else():
+    parts = {path.stem for path in (WEB / "styles").iterdir()}
+    assert parts == set(STYLES)
+    sheet = assets().by_path["packshot.css"].content.decode()
+    assert "/*" not in sheet
+    for name in STYLES:
+        rules = re.findall(
+            r"^\s*(\.[a-z-]+) \{", (WEB / "styles" / f"{name}.css").read_text("utf-8"), re.MULTILINE
+        )
+        assert all(f"{rule} {{" in sheet for rule in rules), name

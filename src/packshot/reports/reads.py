@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal, TypeVar
+from typing import Literal
 from uuid import UUID
 
-from django.db import connection
+from packshot.reports.sql import containing as _containing
+from packshot.reports.sql import read as _read
 
 ProviderState = Literal["healthy", "waiting", "paused", "off", "unavailable"]
-_Row = TypeVar("_Row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +215,63 @@ def newest_images(limit: int = 12, ids: Sequence[UUID] | None = None) -> list[Im
     return _read(ImageTile, _TILES, ids=_list(ids), generations=None, limit=limit)
 
 
+@dataclass(frozen=True, slots=True)
+class NamedProduct:
+    """A product by the names that people know it by."""
+
+    id: UUID
+    sku: str
+    name: str
+
+
+def find_products(text: str, *, limit: int) -> list[NamedProduct]:
+    """Unarchived products whose SKU or name contains `text`, whatever its case; those that begin with it first."""
+    return _read(
+        NamedProduct,
+        """
+        SELECT id, sku, name FROM packshot_product
+        WHERE archived_at IS NULL AND (sku ILIKE %(anywhere)s OR name ILIKE %(anywhere)s)
+        ORDER BY NOT (sku ILIKE %(first)s OR name ILIKE %(first)s), name, id LIMIT %(limit)s
+        """,
+        anywhere=_containing(text),
+        first=_containing(text)[1:],
+        limit=limit,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class EndedRequest:
+    """Everything that was asked for under one key has ended."""
+
+    key: str
+    completed: int
+    failed: int
+    cancelled: int
+    uncertain: int
+
+
+def ended_requests(generation_ids: Sequence[UUID]) -> list[EndedRequest]:
+    """The requests of these generations of which nothing is pending or being made any more."""
+    return _read(
+        EndedRequest,
+        """
+        SELECT generation.request_id AS key,
+            count(*) FILTER (WHERE status = 'completed') AS completed,
+            count(*) FILTER (WHERE status = 'failed') AS failed,
+            count(*) FILTER (WHERE status = 'cancelled') AS cancelled,
+            count(*) FILTER (WHERE status = 'uncertain') AS uncertain
+        FROM packshot_generation AS generation
+        WHERE generation.request_id IN (
+            SELECT DISTINCT touched.request_id FROM packshot_generation AS touched
+            WHERE touched.id = ANY(%(ids)s) AND NOT EXISTS (
+                SELECT 1 FROM packshot_generation AS other
+                WHERE other.request_id = touched.request_id AND other.status IN ('pending', 'processing')))
+        GROUP BY generation.request_id
+        """,
+        ids=list(generation_ids),
+    )
+
+
 def providers() -> list[ProviderRow]:
     """Every provider that is not archived, by its label."""
     return _read(ProviderRow, _PROVIDERS)
@@ -239,27 +296,17 @@ def _generations(
         after=after,
         limit=limit,
     )
-    tiles = _read(ImageTile, _TILES, ids=None, generations=[row.id for row in rows], limit=None)
+    images = images_of([row.id for row in rows])
+    return [replace(row, images=images[row.id]) for row in rows]
+
+
+def images_of(generation_ids: Sequence[UUID]) -> dict[UUID, tuple[ImageTile, ...]]:
+    """The images of each of these generations, oldest first."""
     of_generation: dict[UUID | None, list[ImageTile]] = defaultdict(list)
-    for tile in reversed(tiles):
+    for tile in reversed(_read(ImageTile, _TILES, ids=None, generations=list(generation_ids), limit=None)):
         of_generation[tile.generation_id].append(tile)
-    return [replace(row, images=tuple(of_generation[row.id])) for row in rows]
-
-
-def _containing(text: str) -> str:
-    """An ILIKE pattern, whose hits the planner can estimate, in which no character is special."""
-    for special in "\\%_":
-        text = text.replace(special, f"\\{special}")
-    return f"%{text}%"
+    return {each: tuple(of_generation[each]) for each in generation_ids}
 
 
 def _list(ids: Sequence[UUID] | None) -> list[UUID] | None:
     return None if ids is None else list(ids)
-
-
-def _read(kind: type[_Row], sql: str, **parameters: Any) -> list[_Row]:
-    """One `kind` per row, its fields named as the columns are."""
-    with connection.cursor() as cursor:
-        cursor.execute(sql, parameters or None)
-        names = [column.name for column in cursor.description]
-        return [kind(**dict(zip(names, row, strict=True))) for row in cursor.fetchall()]

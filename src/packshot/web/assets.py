@@ -6,11 +6,13 @@ may keep every file for ever, and a new version of Packshot can never be painted
 
 import gzip
 import hashlib
+import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
+import brotli
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
@@ -26,11 +28,35 @@ MEDIA_TYPES = {
 }
 FOR_EVER = "public, max-age=31536000, immutable"
 
+# The style sheet is written in parts, by subject, and served as one file in this order. Layers decide what
+# wins, so a page's part need not know of the others.
+STYLES = (
+    "base",
+    "shell",
+    "parts",
+    "controls",
+    "charts",
+    "overview",
+    "queue",
+    "products",
+    "product",
+    "imports",
+    "templates",
+    "settings",
+    "doors",
+    "style",
+    "small",
+)
+_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+
 
 @dataclass(frozen=True, slots=True)
 class Asset:
+    """A file as it is served. `zipped` and `brotli` are None where they are not smaller."""
+
     content: bytes
-    zipped: bytes | None  # None: it does not get smaller
+    zipped: bytes | None
+    brotli: bytes | None
     media_type: str
 
 
@@ -45,17 +71,36 @@ class Assets:
 @cache
 def assets() -> Assets:
     """The files of `web/static` whose kind a browser is given."""
+    found = [(path, file.read_bytes()) for path, file in _walk(files(__package__).joinpath("static"), "")]
+    found.append(("packshot.css", _style_sheet()))
     digest = hashlib.sha256()
     by_path = {}
-    for path, file in sorted(_walk(files(__package__).joinpath("static"), "")):
+    for path, content in sorted(found):
         media_type = MEDIA_TYPES.get(path[path.rfind(".") :])
         if media_type is None:
             continue
-        content = file.read_bytes()
         digest.update(path.encode() + b"\0" + content)
-        zipped = gzip.compress(content, 9, mtime=0)
-        by_path[path] = Asset(content, zipped if len(zipped) < len(content) * 0.9 else None, media_type)
+        by_path[path] = _asset(content, media_type)
     return Assets(digest.hexdigest()[:16], by_path)
+
+
+def _asset(content: bytes, media_type: str) -> Asset:
+    if not media_type.startswith("text/") and media_type != "image/svg+xml":
+        return Asset(content, None, None, media_type)  # pictures and fonts are compressed already
+    zipped, small = gzip.compress(content, 9, mtime=0), brotli.compress(content, quality=11)
+    return Asset(
+        content,
+        zipped if len(zipped) < len(content) else None,
+        small if len(small) < len(content) else None,
+        media_type,
+    )
+
+
+def _style_sheet() -> bytes:
+    """The parts as one file, without comments and indentation."""
+    folder = files(__package__).joinpath("styles")
+    text = "".join(folder.joinpath(f"{name}.css").read_text("utf-8") for name in STYLES)
+    return re.sub(r"\n\s*", "\n", _COMMENT.sub("", text)).strip().encode()
 
 
 def _walk(folder: Traversable, prefix: str) -> list[tuple[str, Traversable]]:
@@ -79,10 +124,14 @@ def serve(request: HttpRequest, version: str, path: str) -> HttpResponse:
     asset = assets().by_path.get(path)
     if asset is None:
         raise Http404
-    zipped = asset.zipped if "gzip" in request.headers.get("Accept-Encoding", "") else None
-    response = HttpResponse(zipped or asset.content, content_type=asset.media_type)
-    if zipped:
-        response["Content-Encoding"] = "gzip"
+    accepted = request.headers.get("Accept-Encoding", "")
+    encoded = {"br": asset.brotli, "gzip": asset.zipped}
+    chosen = next((name for name, content in encoded.items() if content and name in accepted), None)
+    response = HttpResponse(
+        (encoded[chosen] if chosen else None) or asset.content, content_type=asset.media_type
+    )
+    if chosen:
+        response["Content-Encoding"] = chosen
     if asset.zipped:
         patch_vary_headers(response, ["Accept-Encoding"])
     response["Cache-Control"] = FOR_EVER if version == assets().version else "no-cache"

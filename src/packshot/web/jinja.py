@@ -1,6 +1,7 @@
 """The template engine: autoescape everywhere, a name that does not exist is an error, and the few functions
 that templates call. This is the only module that makes markup out of text."""
 
+import json
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -9,31 +10,42 @@ from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 from django.utils import translation
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from packshot.flows.desk import quoting, uses_simulator
 from packshot.web import words
+from packshot.web.answers import toast_of
 from packshot.web.assets import static
 from packshot.web.figures import key_figures
 from packshot.web.security import actor_of
 
-THEMES = ("light", "dark")
+# What a browser remembers of how its person wants the desk, by cookie, with what each may say.
+CHOICES = {"theme": ("light", "dark"), "density": ("compact",), "keys": ("off",)}
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A page that the navigation leads to."""
+    """A page that the navigation leads to. `key` after G goes there; `managing` ones stand below a line."""
 
     name: str
     label: str
     icon: str
     right: str
+    key: str
+    managing: bool = False
 
 
-PLACES = (Place("overview", "Overview", "layout-grid", "read"),)
+PLACES = (
+    Place("overview", "Overview", "layout-grid", "read", "o"),
+    Place("queue", "Queue", "list-todo", "read", "q"),
+    Place("products", "Products", "package", "read", "p"),
+    Place("imports", "Imports", "file-up", "read", "i", managing=True),
+    Place("templates", "Templates", "text-quote", "read", "m", managing=True),
+    Place("settings", "Settings", "settings", "read", "s", managing=True),
+)
 
 
 def environment(**options: Any) -> Environment:
@@ -59,6 +71,7 @@ def environment(**options: Any) -> Environment:
         "duration": words.duration,
         "model_name": model_name,
         "moment": words.moment,
+        "json": lambda values: json.dumps(dict(values)),
     }
     return environment
 
@@ -68,20 +81,29 @@ def page_context(request: HttpRequest) -> dict[str, object]:
     actor = actor_of(request)
     return {
         "actor": actor,
-        "theme": theme_of(request),
+        "choices": choices_of(request),
         "language": translation.get_language(),
-        "places": [place for place in PLACES if actor.may(place.right)],
+        "places": [place for place in PLACES if actor.may(place.right) and _stands(place.name)],
         "simulated_site": uses_simulator(),
-        "messages": messages.get_messages(request),
+        "toasts": [toast_of(message) for message in messages.get_messages(request)],
         # Called by the pages that show them, however often, and read once for each page.
         "figures": cache(key_figures),
     }
 
 
-def theme_of(request: HttpRequest) -> str | None:
-    """The theme chosen in this browser, or None to follow the system's."""
-    theme = request.COOKIES.get("theme")
-    return theme if theme in THEMES else None
+def choices_of(request: HttpRequest) -> dict[str, str]:
+    """What was chosen in this browser: theme, density, keys. What is not chosen follows the system."""
+    given = {name: request.COOKIES.get(name, "") for name in CHOICES}
+    return {name: value for name, value in given.items() if value in CHOICES[name]}
+
+
+@cache
+def _stands(name: str) -> bool:
+    try:
+        reverse(name)
+    except NoReverseMatch:
+        return False
+    return True
 
 
 @cache

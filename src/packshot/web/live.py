@@ -25,17 +25,30 @@ from packshot.events.hub import Hub
 from packshot.web.security import actor_of, needs
 
 HEARTBEAT_S = 15.0
+LONGEST_ARGUMENT = 64
+MOST_TOPICS = 12
+EVERYWHERE = ("nav", "ended")  # what every page's frame follows, by pages/desk.py
+BACKLOGS_KEPT = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A part of a page that is kept up to date."""
+    """A part of a page that is kept up to date.
+
+    `load` makes the data for what happened; None: nothing to show. A topic that `takes_argument` is followed
+    as `product:0192…`, and `load` is given what stands after the colon.
+    """
 
     name: str
     right: str  # what a person must hold to follow it
-    template: str  # renders `data` as <hx-partial>s: unnamed messages swap, named ones are DOM events
-    load: Callable[[Sequence[Happening]], object | None]  # `data` for what happened; None: nothing to show
+    template: str  # renders `data` as <hx-partial>s; empty: `data` is text, for the DOM event `event`
+    load: Callable[..., object | None]
     every_s: float = 0.0  # the shortest time between two frames; what happens meanwhile is shown together
+    takes_argument: bool = False
+    event: str = ""
+
+    def data(self, happenings: Sequence[Happening], argument: str) -> object | None:
+        return self.load(happenings, argument) if self.takes_argument else self.load(happenings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +72,14 @@ class Admission:
 
 @dataclass(slots=True)
 class _Backlog:
-    """A topic of one audience that is shown only so often."""
+    """A topic that is shown only so often."""
 
     happenings: list[Happening] = field(default_factory=list)
     shown_at: float = float("-inf")
 
 
 _topics: dict[str, Topic] = {}
-_backlogs: dict[tuple[Audience, str], _Backlog] = {}
+_backlogs: dict[str, _Backlog] = {}
 
 
 def offer(*topics: Topic) -> None:
@@ -74,9 +87,20 @@ def offer(*topics: Topic) -> None:
     _topics.update({topic.name: topic for topic in topics})
 
 
+def _find(followed: str) -> tuple[Topic, str] | None:
+    """The topic that `name` or `name:argument` follows, with the argument."""
+    name, colon, argument = followed.partition(":")
+    topic = _topics.get(name)
+    if topic is None or topic.takes_argument != bool(colon) or len(argument) > LONGEST_ARGUMENT:
+        return None
+    return topic, argument
+
+
 def address(*names: str) -> str:
-    """Where to follow these topics from now on. Ask for it before reading what the page shows."""
-    return reverse("events") + "?" + urlencode({"topics": ",".join(names), "after": newest_id()}, safe=",")
+    """Where to follow these topics, and those of every page, from now on. Ask for it before reading what the
+    page shows."""
+    followed = ",".join((*EVERYWHERE, *names))
+    return reverse("events") + "?" + urlencode({"topics": followed, "after": newest_id()}, safe=",:")
 
 
 @needs("read")
@@ -84,10 +108,12 @@ def address(*names: str) -> str:
 def stream(request: HttpRequest) -> HttpResponseBase:
     """Server-sent events of the topics asked for."""
     names = tuple(sorted({name for name in request.GET.get("topics", "").split(",") if name}))
-    if not names or not _topics.keys() >= set(names):
+    found = [_find(name) for name in names]
+    topics = [each[0] for each in found if each is not None]
+    if not names or len(topics) < len(names) or len(names) > MOST_TOPICS:
         return HttpResponse("Unknown topic.", status=400, content_type="text/plain; charset=utf-8")
     actor = actor_of(request)
-    if not all(actor.may(_topics[name].right) for name in names):
+    if not all(actor.may(topic.right) for topic in topics):
         return HttpResponse("Not yours to follow.", status=403, content_type="text/plain; charset=utf-8")
     known = (_number(request.headers.get("Last-Event-ID")), _number(request.GET.get("after")))
     after = next((each for each in known if each is not None), None)
@@ -137,44 +163,59 @@ def make_frames(
     """One frame per audience that has something to see: each topic is loaded once, rendered once per role."""
     loaded: dict[tuple[str, tuple[int, ...]], object | None] = {}
     rendered: dict[tuple[str, tuple[int, ...], str, str], str] = {}
+    due_now: dict[str, Sequence[Happening]] = {}
     frames = {}
     for audience in audiences:
-        parts = []
+        parts, events = [], []
         for name in audience.topics:
-            topic = _topics[name]
-            due = happenings if replay else _due(audience, topic, happenings)
+            found = _find(name)
+            assert found is not None, "the stream was opened for topics that exist"
+            topic, argument = found
+            if name not in due_now:
+                due_now[name] = happenings if replay else _due(name, topic, happenings)
+            due = due_now[name]
             if not due:
                 continue
-            events = tuple(each.id for each in due)
-            if (name, events) not in loaded:
-                loaded[name, events] = topic.load(due)
-            data = loaded[name, events]
+            seen = tuple(each.id for each in due)
+            if (name, seen) not in loaded:
+                loaded[name, seen] = topic.data(due, argument)
+            data = loaded[name, seen]
             if data is None:
                 continue
-            place = (name, events, audience.role, audience.language)
+            place = (name, seen, audience.role, audience.language)
             if place not in rendered:
                 rendered[place] = _render(topic, data, audience)
-            parts.append(rendered[place])
+            if topic.event:
+                events.append((topic.event, rendered[place]))
+            else:
+                parts.append(rendered[place])
         if parts or happenings:
             # An audience with nothing to see still learns how far it is, or it would ask for all of it again.
             frames[audience] = _message("".join(parts), last_id)
+        for event, text in events:
+            frames[audience] = frames.get(audience, b"") + _message(text, last_id, event)
     return frames
 
 
-def _due(audience: Audience, topic: Topic, happenings: Sequence[Happening]) -> Sequence[Happening]:
-    """What of this topic is to be shown to this audience now."""
+def _due(followed: str, topic: Topic, happenings: Sequence[Happening]) -> Sequence[Happening]:
+    """What of this topic is to be shown now: to everybody at once, so that it is loaded once."""
     if not topic.every_s:
         return happenings
-    backlog = _backlogs.setdefault((audience, topic.name), _Backlog())
+    backlog = _backlogs.setdefault(followed, _Backlog())
     backlog.happenings += happenings
     if not backlog.happenings or time.monotonic() < backlog.shown_at + topic.every_s:
         return ()
     due, backlog.happenings = backlog.happenings, []
     backlog.shown_at = time.monotonic()
+    if len(_backlogs) > BACKLOGS_KEPT:  # topics with an argument come and go
+        for name in [name for name, each in _backlogs.items() if not each.happenings and name != followed]:
+            del _backlogs[name]
     return due
 
 
 def _render(topic: Topic, data: object, audience: Audience) -> str:
+    if not topic.template:
+        return str(data)
     with translation.override(audience.language):
         return render_to_string(
             topic.template, {"data": data, "costs": accounts.allows(audience.role, "read_costs")}

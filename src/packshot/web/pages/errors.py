@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
 from packshot.kernel.ids import uuid7
-from packshot.web.jinja import theme_of
+from packshot.web.jinja import choices_of
 from packshot.web.security import actor_of, wants_page
 
 log = logging.getLogger(__name__)
@@ -108,7 +108,7 @@ def _bare(request: HttpRequest, trouble: Trouble) -> HttpResponse:
     if not wants_page(request):
         return _plain(trouble)
     page = render_to_string(
-        "pages/error_bare.html", {"trouble": trouble, "theme": theme_of(request), "language": "en"}
+        "pages/error_bare.html", {"trouble": trouble, "choices": choices_of(request), "language": "en"}
     )
     return HttpResponse(page, status=trouble.status)
 

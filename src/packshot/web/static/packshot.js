@@ -1,18 +1,27 @@
-// What every page needs: the theme, the clock, the keyboard. No inline handlers anywhere: parts carry data-*.
+// What every page needs. No inline handlers anywhere: parts carry data-*, and each file here serves some of them.
 import { keepAgesTrue } from "./ages.js";
+import { keepForms } from "./forms.js";
+import { listenForKeys } from "./keys.js";
 import { followStream } from "./live.js";
+import { openPalette } from "./palette.js";
+import { keepRows } from "./rows.js";
+import { showTips } from "./tips.js";
+import { keepToasts } from "./toasts.js";
 
 const root = document.documentElement;
-const one = (selector) => document.querySelector(selector);
 
-/* The theme is a cookie, so that the server paints the first frame in it. */
+/* Theme, density and keys are cookies, so that the server paints the first frame in them. */
+const remember = (name, value) => {
+  const secure = location.protocol === "https:" ? "; secure" : "";
+  document.cookie = `${name}=${value}; path=/; max-age=31536000; samesite=lax${secure}`;
+};
+
 const switchTheme = () => {
   const dark = root.dataset.theme
     ? root.dataset.theme === "dark"
     : matchMedia("(prefers-color-scheme: dark)").matches;
   root.dataset.theme = dark ? "light" : "dark";
-  const secure = location.protocol === "https:" ? "; secure" : "";
-  document.cookie = `theme=${root.dataset.theme}; path=/; max-age=31536000; samesite=lax${secure}`;
+  remember("theme", root.dataset.theme);
 };
 
 const showSecret = (button) => {
@@ -22,33 +31,42 @@ const showSecret = (button) => {
   button.setAttribute("aria-pressed", String(!shown));
 };
 
+const copy = async (button) => {
+  try {
+    await navigator.clipboard.writeText(button.dataset.copy);
+  } catch {
+    return; // no permission, or no https: the text is on the page to be selected
+  }
+  button.dataset.copied = "";
+  setTimeout(() => delete button.dataset.copied, 1500);
+};
+
 document.addEventListener("click", ({ target }) => {
-  const part = target.closest("[data-theme-switch], [data-opens], [data-closes], [data-shows]");
+  const part = target.closest("[data-theme-switch], [data-opens], [data-closes], [data-shows], [data-copy], [data-palette]");
   if (part?.matches("[data-theme-switch]")) switchTheme();
-  else if (part?.matches("[data-opens]")) document.getElementById(part.dataset.opens).showModal();
+  else if (part?.matches("[data-palette]")) openPalette();
+  else if (part?.matches("[data-opens]")) document.getElementById(part.dataset.opens)?.showModal();
   else if (part?.matches("[data-closes]")) part.closest("dialog").close();
   else if (part?.matches("[data-shows]")) showSecret(part);
+  else if (part?.matches("[data-copy]")) copy(part);
   else if (target.matches("dialog")) target.close(); // a click beside it
 });
 
-/* Keys are dead in fields and behind dialogs. G and a place's first letter go there. */
-let goingUntil = 0;
-document.addEventListener("keydown", (event) => {
-  const { key, target } = event;
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
-  if (target.closest("input, textarea, select, [contenteditable]") || one("dialog[open]")) return;
-  if (Date.now() < goingUntil) {
-    goingUntil = 0;
-    const place = [...document.querySelectorAll(".nav .place")].find(
-      (link) => link.textContent.trim()[0].toLowerCase() === key.toLowerCase(),
-    );
-    if (place) location.href = place.href;
-  } else if (key === "g") goingUntil = Date.now() + 900;
-  else if (key === "t") switchTheme();
-  else if (key === "?") one("#keys")?.showModal();
-});
-
-for (const toast of document.querySelectorAll(".toast")) setTimeout(() => toast.remove(), 4000);
+/* A menu drops from the button that opens it. (Anchored by script: anchor() is not in every browser yet.) */
+let opener = null;
+document.addEventListener("click", ({ target }) => (opener = target.closest("[popovertarget]") ?? opener), true);
+document.addEventListener("toggle", ({ target, newState }) => {
+  if (newState !== "open" || !target.matches?.(".menu.drop") || !opener) return;
+  const at = opener.getBoundingClientRect();
+  const left = Math.max(8, Math.min(at.left, innerWidth - target.offsetWidth - 8));
+  target.style.setProperty("left", `${left + scrollX}px`);
+  target.style.setProperty("top", `${at.bottom + scrollY}px`);
+}, true);
 
 keepAgesTrue();
-followStream(one("#live"));
+keepToasts();
+keepForms();
+keepRows();
+showTips();
+listenForKeys({ switchTheme, openPalette });
+followStream(document.getElementById("live"));

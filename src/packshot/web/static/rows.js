@@ -1,0 +1,93 @@
+// Choosing rows of a list: one, a range with Shift, all of the page, or everything that matches the filter.
+// The choice is kept by id, so that rows that are morphed, moved or drawn again stay chosen.
+const chosen = new WeakMap(); // container -> Set of ids
+
+const listOf = (part) => part.closest("[data-rows]");
+const boxes = (list) => [...list.querySelectorAll("[data-row] .check[name]")];
+
+export const keepRows = () => {
+  let last = null;
+  document.addEventListener("click", (event) => {
+    const { target, shiftKey } = event;
+    const box = target.closest?.("[data-row] .check[name]");
+    if (box) {
+      const list = listOf(box);
+      const all = boxes(list);
+      const [from, to] = [all.indexOf(last), all.indexOf(box)].sort((a, b) => a - b);
+      if (shiftKey && from >= 0) for (const each of all.slice(from, to + 1)) mark(list, each, box.checked);
+      last = box;
+      mark(list, box, box.checked);
+      takeAll(list, false);
+      show(list);
+      return;
+    }
+    const list = listOf(target);
+    if (!list) return;
+    if (target.closest("[data-clear]")) clear(list);
+    else if (target.closest("[data-take-all]")) (takeAll(list, true), show(list));
+    else if (target.matches(".check[data-all]")) {
+      for (const each of boxes(list)) mark(list, each, target.checked);
+      takeAll(list, false);
+      show(list);
+    }
+  });
+  // What the stream or an answer drew is chosen as it was.
+  document.addEventListener("htmx:after:swap", () => document.querySelectorAll("[data-rows]").forEach(restore));
+  document.addEventListener("rows:clear", ({ target }) => target.matches?.("[data-rows]") && clear(target));
+  for (const list of document.querySelectorAll("[data-rows]")) {
+    for (const box of boxes(list)) mark(list, box, box.checked); // a browser that came Back keeps its ticks
+    show(list);
+  }
+};
+
+const idsOf = (list) => {
+  if (!chosen.has(list)) chosen.set(list, new Set());
+  return chosen.get(list);
+};
+
+const mark = (list, box, on) => {
+  box.checked = on;
+  idsOf(list)[on ? "add" : "delete"](box.value);
+  box.closest("[data-row]").setAttribute("aria-selected", String(on));
+};
+
+const takeAll = (list, on) => {
+  const field = list.querySelector("input[name=all]");
+  if (field) field.value = on ? "1" : "";
+};
+
+const clear = (list) => {
+  for (const each of boxes(list)) mark(list, each, false);
+  idsOf(list).clear();
+  takeAll(list, false);
+  show(list);
+};
+
+const restore = (list) => {
+  const ids = idsOf(list);
+  const there = boxes(list);
+  for (const box of there) if (box.checked !== ids.has(box.value)) mark(list, box, ids.has(box.value));
+  const here = new Set(there.map((box) => box.value));
+  for (const id of ids) if (!here.has(id)) ids.delete(id); // never act on what cannot be seen
+  show(list);
+};
+
+const show = (list) => {
+  const there = boxes(list);
+  const count = there.filter((box) => box.checked).length;
+  const everything = list.querySelector("input[name=all]")?.value === "1";
+  const head = list.querySelector(".check[data-all]");
+  if (head) {
+    head.checked = count > 0 && count === there.length;
+    head.indeterminate = count > 0 && count < there.length;
+  }
+  const bar = list.querySelector(".bulk");
+  if (!bar) return;
+  bar.hidden = count === 0;
+  const total = bar.querySelector("[data-total]")?.dataset.total;
+  const number = bar.querySelector("[data-selected]");
+  if (number) number.textContent = everything && total ? Number(total).toLocaleString(document.documentElement.lang) : count;
+  const offer = bar.querySelector("[data-take-all]");
+  if (offer) offer.hidden = everything || count < there.length;
+  list.dispatchEvent(new CustomEvent("rows:change", { bubbles: true, detail: { count, everything } }));
+};
