@@ -198,6 +198,8 @@ class Generation(models.Model):
                 name="packshot_generation_live",
             ),
             models.Index("status", F("id").desc(), name="packshot_generation_by_status"),
+            # A rare provider in the Queue: without it every generation is read (16 ms at 50,000).
+            models.Index("provider", F("id").desc(), name="packshot_generation_provider"),
             models.Index("product", F("id").desc(), name="packshot_generation_by_product"),
             models.Index("run", F("id").desc(), name="packshot_generation_by_run"),
             models.Index("request", name="packshot_generation_by_request"),

@@ -1,0 +1,381 @@
+"""What the Queue reads: a page of generations by any filter, how many there are of each, and one in full."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from packshot.reports.reads import GenerationRow, images_of
+from packshot.reports.sql import containing, read
+
+# A text that more products than this contain is looked for from the newest generation on, and not counted.
+PRODUCTS_LOOKED_UP = 500
+# A run with more generations than this is listed, and not counted by status.
+RUN_COUNTED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which generations. `text` is looked for in SKU and product name, whatever its case."""
+
+    status: str | None = None
+    provider: str | None = None
+    text: str = ""
+    run_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many generations there are by provider and status, whatever the filter says of these two."""
+
+    counted: Mapping[tuple[str, str], int] | None  # None: too many to count while somebody waits
+
+    def of(self, status: str | None = None, provider: str | None = None) -> int | None:
+        """How many of one status or all, of one provider or all; None: not counted."""
+        if self.counted is None:
+            return None
+        return sum(
+            number
+            for (of_provider, of_status), number in self.counted.items()
+            if status in (None, of_status) and provider in (None, of_provider)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One page of the Queue, newest first."""
+
+    rows: list[GenerationRow]
+    newer: bool  # there is a page before this one
+    older: bool  # and one after it
+    tally: Tally
+    run_title: str | None = None  # of the run it is narrowed to; None also when there is no such run
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A generation that an action is meant for."""
+
+    id: UUID
+    status: str
+    expected_micros: int | None  # of one attempt; None: no price is known
+    simulated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Why an attempt left `uncertain`, or what was learned of it later."""
+
+    kind: str
+    verdict: str
+    note: str
+    by_name: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptLine:
+    """One paid call, from its row and its money. Amounts are dollars."""
+
+    id: UUID
+    number: int
+    state: str
+    provider: str
+    model: str
+    error_kind: str
+    error_message: str
+    request_id: str
+    answer: str
+    held: Decimal | None  # None: nothing is held any more
+    charged: Decimal | None  # None while it is open, and when nobody knows
+    created_at: datetime
+    sending_at: datetime | None
+    accepted_at: datetime | None
+    closed_at: datetime | None
+    proofs: tuple[Proof, ...] = ()
+
+    @property
+    def seconds(self) -> float | None:
+        """From the first byte sent to the end; None while it runs and when nothing was sent."""
+        if self.sending_at is None or self.closed_at is None:
+            return None
+        return max(0.0, (self.closed_at - self.sending_at).total_seconds())
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """One generation in full. Amounts are dollars."""
+
+    row: GenerationRow
+    shape: str
+    images_wanted: int
+    seed: int | None
+    options: Mapping[str, object]
+    template: str
+    template_version: int | None
+    run_title: str
+    run_size: int | None
+    retry_of: UUID | None
+    attempts: tuple[AttemptLine, ...] = field(default=())
+
+    @property
+    def held(self) -> Decimal:
+        """What is held for its attempts, in dollars."""
+        return sum((each.held for each in self.attempts if each.held is not None), Decimal(0))
+
+
+# Ids first, by index alone; then the view for a page of them. The other way round PostgreSQL joins before it
+# limits as soon as a filter has more hits than it expected.
+_PAGE = """
+    SELECT * FROM image_generation_monitor
+    WHERE id = ANY (ARRAY(
+        SELECT generation.id FROM packshot_generation AS generation
+        WHERE {conditions} ORDER BY generation.id {order} LIMIT %(limit)s))
+    ORDER BY id DESC
+"""
+
+# What has ended is read where it was added up as it ended; what has not, by an index as small as the queue.
+_COUNTS = """
+    SELECT provider_id, status, count(*) FROM packshot_generation
+    WHERE status IN ('pending', 'processing', 'uncertain')
+    GROUP BY provider_id, status
+    UNION ALL
+    SELECT ended.provider, each.status, each.number::bigint
+    FROM (
+        SELECT provider, sum(completed) AS completed, sum(failed) AS failed, sum(cancelled) AS cancelled
+        FROM packshot_rollup WHERE bucket = packshot_all_time() GROUP BY provider
+    ) AS ended
+    CROSS JOIN LATERAL (
+        VALUES ('completed', ended.completed), ('failed', ended.failed), ('cancelled', ended.cancelled)
+    ) AS each (status, number)
+"""
+
+_COUNTS_OF = """
+    SELECT generation.provider_id, generation.status, count(*) FROM packshot_generation AS generation
+    WHERE {conditions} GROUP BY generation.provider_id, generation.status
+"""
+
+_DETAIL = """
+    SELECT generation.shape, generation.images AS images_wanted, generation.seed,
+        generation.options::text AS options, coalesce(template.name, '') AS template,
+        version.number AS template_version, coalesce(run.title, '') AS run_title, run.size AS run_size,
+        generation.retry_of_id AS retry_of
+    FROM packshot_generation AS generation
+    LEFT JOIN packshot_prompttemplateversion AS version ON version.id = generation.template_version_id
+    LEFT JOIN packshot_prompttemplate AS template ON template.id = version.template_id
+    LEFT JOIN packshot_run AS run ON run.id = generation.run_id
+    WHERE generation.id = %(id)s
+"""
+
+_ATTEMPTS = """
+    SELECT attempt.id, attempt.number, attempt.state, attempt.provider, attempt.model, attempt.error_kind,
+        attempt.error_message, attempt.request_id, attempt.answer,
+        packshot_dollars((
+            SELECT reservation.amount_micros FROM packshot_reservation AS reservation
+            WHERE reservation.attempt_id = attempt.id AND reservation.closed_at IS NULL)) AS held,
+        packshot_dollars(coalesce(
+            (SELECT sum(entry.amount_micros) FROM packshot_entry AS entry
+            WHERE entry.attempt_id = attempt.id),
+            attempt.cost_micros)) AS charged,
+        attempt.created_at, attempt.sending_at, attempt.accepted_at, attempt.closed_at
+    FROM packshot_attempt AS attempt
+    WHERE attempt.generation_id = %(id)s
+    ORDER BY attempt.number
+"""
+
+_PROOFS = """
+    SELECT evidence.attempt_id, evidence.kind, evidence.verdict, coalesce(evidence.detail ->> 'note', ''),
+        evidence.by_name, evidence.at
+    FROM packshot_evidence AS evidence
+    WHERE evidence.attempt_id = ANY(%s)
+    ORDER BY evidence.at
+"""
+
+
+def listing(
+    wanted: Filter, *, after: UUID | None = None, before: UUID | None = None, limit: int = 50
+) -> Listing:
+    """One page: the newest, the next `after` an id, or the one `before` it."""
+    scope = _Scope(wanted)
+    tally = scope.tally()
+    if before is not None:
+        rows = scope.page(limit + 1, newer_than=before)
+        if len(rows) > limit:
+            return Listing(_finished(rows[1:]), True, True, tally, scope.run_title)
+        # Nothing would be before it, so it is the first page, and a whole one.
+    rows = scope.page(limit + 1, older_than=after)
+    return Listing(_finished(rows[:limit]), after is not None, len(rows) > limit, tally, scope.run_title)
+
+
+def rows_of(generation_ids: Sequence[UUID]) -> list[GenerationRow]:
+    """These generations with their images, newest first."""
+    return _finished(
+        read(
+            GenerationRow,
+            "SELECT * FROM image_generation_monitor WHERE id = ANY(%(ids)s) ORDER BY id DESC",
+            ids=list(generation_ids),
+        )
+    )
+
+
+def waiting(limit: int = 50) -> list[GenerationRow]:
+    """The newest that wait: those whose reason changes with a provider, a budget or the stop switch."""
+    return _finished(_Scope(Filter(status="pending")).page(limit))
+
+
+def tally(wanted: Filter) -> Tally:
+    """How many there are by provider and status, of what else `wanted` says."""
+    return _Scope(wanted).tally()
+
+
+def matching(wanted: Filter, statuses: Sequence[str], *, limit: int) -> list[Match]:
+    """The oldest of what `wanted` says that have one of `statuses`."""
+    scope = _Scope(wanted)
+    return read(
+        Match,
+        f"""
+        SELECT generation.id, generation.status, generation.expected_micros, generation.simulated
+        FROM packshot_generation AS generation
+        WHERE {scope.conditions()} AND generation.status = ANY(%(statuses)s)
+        ORDER BY generation.id LIMIT %(limit)s
+        """,
+        **scope.parameters,
+        statuses=list(statuses),
+        limit=limit,
+    )
+
+
+def those(generation_ids: Sequence[UUID]) -> list[Match]:
+    """What an action on these ids would meet; an id that does not exist is left out."""
+    return read(
+        Match,
+        """
+        SELECT id, status, expected_micros, simulated FROM packshot_generation
+        WHERE id = ANY(%(ids)s) ORDER BY id
+        """,
+        ids=list(generation_ids),
+    )
+
+
+def detail(generation_id: UUID) -> Detail | None:
+    """One generation in full, None when there is none. Five queries, however many attempts it took."""
+    rows = rows_of([generation_id])
+    if not rows:
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute(_DETAIL, {"id": generation_id})
+        names = [column.name for column in cursor.description]
+        facts = dict(zip(names, cursor.fetchone(), strict=True))
+    facts["options"] = json.loads(facts["options"])
+    return Detail(rows[0], **facts, attempts=_attempts(generation_id))
+
+
+def _attempts(generation_id: UUID) -> tuple[AttemptLine, ...]:
+    lines = read(AttemptLine, _ATTEMPTS, id=generation_id)
+    with connection.cursor() as cursor:
+        cursor.execute(_PROOFS, [[line.id for line in lines]])
+        proofs: dict[UUID, list[Proof]] = {}
+        for attempt_id, *rest in cursor.fetchall():
+            proofs.setdefault(attempt_id, []).append(Proof(*rest))
+    return tuple(replace(line, proofs=tuple(proofs.get(line.id, ()))) for line in lines)
+
+
+def _finished(rows: Sequence[GenerationRow]) -> list[GenerationRow]:
+    images = images_of([row.id for row in rows])
+    return [replace(row, images=images[row.id]) for row in rows]
+
+
+class _Scope:
+    """A filter on its way into SQL: its text is looked up once, for the page and the counts alike."""
+
+    def __init__(self, wanted: Filter) -> None:
+        self.wanted = wanted
+        self.parameters: dict[str, Any] = {
+            name: value
+            for name, value in (
+                ("status", wanted.status),
+                ("provider", wanted.provider),
+                ("run", wanted.run_id),
+                ("text", containing(wanted.text) if wanted.text else None),
+            )
+            if value is not None
+        }
+        self.run_title, self.run_size = self._run() if wanted.run_id is not None else (None, 0)
+        self.few = True
+        if wanted.text:
+            found = self._products()
+            self.few = len(found) <= PRODUCTS_LOOKED_UP
+            if self.few:
+                self.parameters["products"] = found
+                del self.parameters["text"]
+
+    def page(
+        self, limit: int, *, older_than: UUID | None = None, newer_than: UUID | None = None
+    ) -> list[GenerationRow]:
+        """Up to `limit` rows, newest first: the next that are older than an id, or newer than it."""
+        conditions = self.conditions()
+        if older_than is not None:
+            conditions += " AND generation.id < %(edge)s"
+        if newer_than is not None:
+            conditions += " AND generation.id > %(edge)s"
+        return read(
+            GenerationRow,
+            _PAGE.format(conditions=conditions, order="DESC" if newer_than is None else "ASC"),
+            **self.parameters,
+            edge=older_than or newer_than,
+            limit=limit,
+        )
+
+    def tally(self) -> Tally:
+        if not self.few or self.run_size > RUN_COUNTED:
+            return Tally(None)
+        narrowed = self.wanted.text or self.wanted.run_id
+        sql = _COUNTS_OF.format(conditions=self.conditions(narrowing_only=True)) if narrowed else _COUNTS
+        counted: Counter[tuple[str, str]] = Counter()
+        with connection.cursor() as cursor:
+            cursor.execute(sql, self.parameters if narrowed else None)
+            for provider, status, number in cursor.fetchall():
+                counted[provider, status] += number
+        return Tally(dict(counted))
+
+    def conditions(self, *, narrowing_only: bool = False) -> str:
+        """What the filter says, in SQL; `narrowing_only`: without what counts are by, status and provider."""
+        said = ["true"]
+        if self.wanted.status is not None and not narrowing_only:
+            said.append("generation.status = %(status)s")
+        if self.wanted.provider is not None and not narrowing_only:
+            said.append("generation.provider_id = %(provider)s")
+        if self.wanted.run_id is not None:
+            said.append("generation.run_id = %(run)s")
+        if "products" in self.parameters:
+            said.append("generation.product_id = ANY(%(products)s)")
+        elif self.wanted.text:
+            said.append(
+                """
+                (SELECT product.sku ILIKE %(text)s OR product.name ILIKE %(text)s
+                FROM packshot_product AS product WHERE product.id = generation.product_id)
+                """
+            )
+        return " AND ".join(said)
+
+    def _products(self) -> list[UUID]:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                """
+                SELECT id FROM packshot_product
+                WHERE sku ILIKE %(text)s OR name ILIKE %(text)s LIMIT %(limit)s
+                """,
+                {"text": self.parameters["text"], "limit": PRODUCTS_LOOKED_UP + 1},
+            )
+            return [row[0] for row in cursor.fetchall()]
+
+    def _run(self) -> tuple[str | None, int]:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT title, size FROM packshot_run WHERE id = %s", [self.wanted.run_id])
+            return cursor.fetchone() or (None, 0)
