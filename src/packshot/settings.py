@@ -139,6 +139,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "packshot.web.security.SecurityHeaders",
+    "packshot.web.security.Zip",
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

@@ -1,5 +1,6 @@
 """The pages themselves: what they say, what they refuse, and what goes along with every answer."""
 
+import gzip
 import re
 from decimal import Decimal
 
@@ -413,6 +414,21 @@ def test_a_file_travels_zipped_to_browsers_that_can(client):
     assert "Content-Encoding" not in plain.headers
     assert brotli.headers["Vary"] == zipped.headers["Vary"] == plain.headers["Vary"] == "Accept-Encoding"
     assert len(brotli.content) < len(zipped.content) < len(plain.content) / 3
+
+
+def test_a_page_travels_zipped_and_its_length_keeps_its_secrets(admin, client, provider):
+    def page() -> object:
+        return admin.get("/admin", headers=PAGE | {"accept-encoding": "gzip, br"})
+
+    zipped, plain = page(), admin.get("/admin", headers=PAGE)
+    assert zipped.headers["Content-Encoding"] == "gzip"
+    assert "Content-Encoding" not in plain.headers
+    assert "Accept-Encoding" in zipped.headers["Vary"] and "Accept-Encoding" in plain.headers["Vary"]
+    assert int(zipped.headers["Content-Length"]) == len(zipped.content) < len(plain.content) / 2
+    assert "<h1" in gzip.decompress(zipped.content).decode()
+    assert len({len(page().content) for _ in range(12)}) > 3
+    stream = admin.get(reverse("events") + "?topics=figures", headers={"accept-encoding": "gzip"})
+    assert "Content-Encoding" not in stream.headers
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ from urllib.parse import urlencode
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.cache import patch_vary_headers
+from django.utils.text import compress_string
 
 from packshot import accounts
 from packshot.accounts import Actor
@@ -31,6 +33,7 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 
+WORTH_ZIPPING_BYTES = 1000
 _NOBODY = Actor(None, "", None)
 _RIGHT = "right_needed"
 
@@ -89,21 +92,41 @@ class _Middleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         if self.is_async:
             return self._later(request)
-        return self.finish(cast(HttpResponseBase, self.get_response(request)))
+        return self.finish(request, cast(HttpResponseBase, self.get_response(request)))
 
     async def _later(self, request: HttpRequest) -> HttpResponseBase:
-        return self.finish(await cast(Awaitable[HttpResponseBase], self.get_response(request)))
+        return self.finish(request, await cast(Awaitable[HttpResponseBase], self.get_response(request)))
 
-    def finish(self, response: HttpResponseBase) -> HttpResponseBase:
+    def finish(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         return response
 
 
 class SecurityHeaders(_Middleware):
     """The headers of every response: pages, errors, files, pictures and streams alike."""
 
-    def finish(self, response: HttpResponseBase) -> HttpResponseBase:
+    def finish(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
+        return response
+
+
+class Zip(_Middleware):
+    """Compresses pages and fragments. Not streams: they are small, and must leave at once.
+
+    A compressed page must not tell by its length what secret it repeats (BREACH): the form's token is masked
+    anew in each answer, and the length is blurred by up to 100 bytes.
+    """
+
+    def finish(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        if not isinstance(response, HttpResponse) or response.has_header("Content-Encoding"):
+            return response
+        kind = response.headers.get("Content-Type", "")
+        if kind.startswith("text/html") and len(response.content) > WORTH_ZIPPING_BYTES:
+            patch_vary_headers(response, ("Accept-Encoding",))
+            if "gzip" in request.headers.get("Accept-Encoding", ""):
+                response.content = compress_string(response.content, max_random_bytes=100)
+                response.headers["Content-Encoding"] = "gzip"
+                response.headers["Content-Length"] = str(len(response.content))
         return response
 
 
