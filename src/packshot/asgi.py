@@ -26,6 +26,7 @@ from django.http import HttpRequest  # noqa: E402
 from django.http.response import HttpResponseBase  # noqa: E402
 
 from packshot.web.live import hub  # noqa: E402
+from packshot.web.uploads import up_to_limit  # noqa: E402
 
 # Each keeps its own database connection. With the hub's two that makes the six of DESIGN.md section 8.
 THREADS = 4
@@ -64,7 +65,7 @@ async def application(scope: _Scope, receive: _Receive, send: _Send) -> None:
     if scope["type"] == "lifespan":
         await _live_and_die(receive, send)
     elif scope["type"] == "http":
-        await pages(scope, receive, send)
+        await pages(scope, up_to_limit(scope, receive), send)
     else:
         raise ValueError(f"{scope['type']} is not served here")
 

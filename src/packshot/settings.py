@@ -72,6 +72,8 @@ PROVIDER_KEYS = {
     }.items()
     if os.environ.get(variable)
 }
+# The largest catalogue file that a browser may send. On the command line the importer's own limit holds.
+UPLOAD_BYTES = int(os.environ.get("PACKSHOT_UPLOAD_BYTES") or 64 * 1024 * 1024)
 # Divides every timer of the worker; tests run with 20. Production leaves it at 1.
 TIMER_SCALE = float(os.environ.get("PACKSHOT_TIMER_SCALE") or 1)
 
@@ -166,6 +168,11 @@ TEMPLATES = [
             ],
         },
     },
+]
+
+FILE_UPLOAD_HANDLERS = [
+    "packshot.web.uploads.UpToLimit",
+    "django.core.files.uploadhandler.TemporaryFileUploadHandler",
 ]
 
 AUTH_USER_MODEL = "packshot.User"

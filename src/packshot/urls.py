@@ -4,7 +4,7 @@ from allauth.account import views as account
 from django.urls import URLPattern, path, re_path
 
 from packshot.web import assets, live
-from packshot.web.pages import desk, doors, media, overview, pictures
+from packshot.web.pages import desk, doors, imports, media, overview, pictures
 from packshot.web.security import needs
 
 # Views of others carry no right of ours: here is one for each that is mounted. What allauth has beside these
@@ -23,6 +23,10 @@ urlpatterns: list[URLPattern] = [
     path("healthz", doors.healthz, name="healthz"),
     path("admin", overview.overview, name="overview"),
     path("search", desk.search, name="search"),
+    path("imports", imports.history, name="imports"),
+    path("imports/plan", imports.plan, name="import_plan"),
+    path("imports/apply", imports.apply, name="import_apply"),
+    path("imports/<uuid:record_id>", imports.record, name="import_record"),
     path("events", live.stream, name="events"),
     re_path(r"^media/(?P<blob>[0-9a-f]{64})\.(?P<extension>[a-z]{3,4})$", media.rendition, name="media"),
     path("images/<uuid:image_id>/<str:spec>", pictures.picture, name="picture"),
