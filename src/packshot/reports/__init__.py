@@ -17,6 +17,7 @@ from packshot.reports.reads import (
     queue,
 )
 from packshot.reports.rollups import ALL_TIME, Delta, Difference, add, rebuild_rollups
+from packshot.reports.series import Span, Sums, Timeline, by_day, by_hour
 
 __all__ = [
     "ALL_TIME",
@@ -29,7 +30,12 @@ __all__ = [
     "NamedProduct",
     "ProviderRow",
     "ProviderState",
+    "Span",
+    "Sums",
+    "Timeline",
     "add",
+    "by_day",
+    "by_hour",
     "dashboard",
     "ended_requests",
     "find_products",

@@ -1,0 +1,145 @@
+"""Time series from the rollups: what each provider made, failed and cost, by the site's own hours or days.
+
+One statement each. Days begin where the dashboard's own do, so the last one is what it calls today.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A bucket of time; the last one of a timeline is not over yet."""
+
+    starts_at: datetime
+    ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What one provider did, one number a span. Money in micro-dollars."""
+
+    provider: str
+    completed: tuple[int, ...]
+    failed: tuple[int, ...]
+    images: tuple[int, ...]
+    amount_micros: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Spans from the oldest to the one that is now, and every provider that did something in them."""
+
+    zone: str
+    spans: tuple[Span, ...]
+    providers: tuple[Sums, ...]
+
+    def success_rates(self, provider: str | None = None) -> tuple[float | None, ...]:
+        """Of each span: completed of what ended, by all or by one provider; None where nothing ended."""
+        chosen = [each for each in self.providers if provider in (None, each.provider)]
+        ended = zip(
+            _added(each.completed for each in chosen), _added(each.failed for each in chosen), strict=True
+        )
+        rates = tuple(_rate(completed, failed) for completed, failed in ended)
+        return rates or (None,) * len(self.spans)
+
+    def amounts(self) -> tuple[int, ...]:
+        """Of each span: what all providers cost, in micro-dollars."""
+        return _added(each.amount_micros for each in self.providers) or (0,) * len(self.spans)
+
+
+# An hour of the site is a whole one on its own clock, which in Nepal begins at a quarter past UTC's. Counted
+# back in real hours: the night that clocks change has all of its 23 or 25.
+_HOURS = """
+    SELECT site.zone, hour.starts_at, hour.starts_at + interval '1 hour' AS ends_at
+    FROM site
+    CROSS JOIN LATERAL (
+        SELECT site.now - (site.now AT TIME ZONE site.zone
+            - date_trunc('hour', site.now AT TIME ZONE site.zone)) AS starts_at
+    ) AS this
+    CROSS JOIN LATERAL generate_series(
+        this.starts_at - (%(count)s - 1) * interval '1 hour', this.starts_at, interval '1 hour'
+    ) AS hour (starts_at)
+"""
+
+# By way of noon, which every day has once.
+_DAYS = """
+    SELECT site.zone,
+        packshot_period_start('day', day.noon AT TIME ZONE site.zone, site.zone) AS starts_at,
+        packshot_period_start('day', (day.noon + interval '1 day') AT TIME ZONE site.zone, site.zone)
+            AS ends_at
+    FROM site
+    CROSS JOIN LATERAL (SELECT date_trunc('day', site.now AT TIME ZONE site.zone)) AS today (starts_at)
+    CROSS JOIN LATERAL generate_series(
+        today.starts_at - (%(count)s - 1) * interval '1 day' + interval '12 hours',
+        today.starts_at + interval '12 hours', interval '1 day'
+    ) AS day (noon)
+"""
+
+_TIMELINE = """
+    WITH site AS MATERIALIZED (
+        SELECT packshot_now() AS now, packshot_setting('time_zone') AS zone
+    ),
+    span AS MATERIALIZED ({spans}),
+    edges AS MATERIALIZED (
+        SELECT array_agg(span.starts_at ORDER BY span.starts_at) AS starts, max(span.ends_at) AS until
+        FROM span
+    ),
+    sums AS (
+        SELECT width_bucket(rollup.bucket, (SELECT starts FROM edges)) AS place, rollup.provider,
+            sum(rollup.completed)::bigint AS completed, sum(rollup.failed)::bigint AS failed,
+            sum(rollup.images)::bigint AS images, sum(rollup.amount_micros)::bigint AS amount_micros
+        FROM packshot_rollup AS rollup
+        WHERE rollup.bucket >= (SELECT starts[1] FROM edges) AND rollup.bucket < (SELECT until FROM edges)
+            AND rollup.simulated = %(simulated)s
+        GROUP BY 1, 2
+    )
+    SELECT span.zone, span.starts_at, span.ends_at, sums.provider,
+        sums.completed, sums.failed, sums.images, sums.amount_micros
+    FROM (SELECT *, row_number() OVER (ORDER BY starts_at) AS place FROM span) AS span
+    LEFT JOIN sums ON sums.place = span.place
+    ORDER BY span.place, sums.provider
+"""
+
+
+def by_hour(*, simulated: bool, hours: int = 24) -> Timeline:
+    """The last `hours` hours up to the one that is now, of simulated work or of real work."""
+    return _timeline(_HOURS, simulated=simulated, count=hours)
+
+
+def by_day(*, simulated: bool, days: int = 30) -> Timeline:
+    """The last `days` calendar days up to today, of simulated work or of real work."""
+    return _timeline(_DAYS, simulated=simulated, count=days)
+
+
+def _timeline(spans: str, *, simulated: bool, count: int) -> Timeline:
+    with connection.cursor() as cursor:
+        cursor.execute(_TIMELINE.format(spans=spans), {"simulated": simulated, "count": count})
+        rows = cursor.fetchall()
+    order = {starts_at: place for place, starts_at in enumerate(sorted({row[1] for row in rows}))}
+    ends = {row[1]: row[2] for row in rows}
+    by_provider: dict[str, list[tuple[int, int, int, int]]] = {}
+    for _, starts_at, _, provider, *figures in rows:
+        if provider is not None:
+            mine = by_provider.setdefault(provider, [(0, 0, 0, 0)] * len(order))
+            mine[order[starts_at]] = (figures[0], figures[1], figures[2], figures[3])
+    return Timeline(
+        rows[0][0],
+        tuple(Span(starts_at, ends[starts_at]) for starts_at in order),
+        tuple(
+            Sums(provider, *(tuple(each[column] for each in figures) for column in range(4)))
+            for provider, figures in sorted(by_provider.items())
+        ),
+    )
+
+
+def _added(rows: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
+    return tuple(map(sum, zip(*rows, strict=True)))
+
+
+def _rate(completed: int, failed: int) -> float | None:
+    # A retry takes its failure away from the span that it was counted in, which for a moment may owe one.
+    return completed / (completed + failed) if completed >= 0 and failed >= 0 and completed + failed else None
