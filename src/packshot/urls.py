@@ -4,7 +4,7 @@ from allauth.account import views as account
 from django.urls import URLPattern, path, re_path
 
 from packshot.web import assets, live
-from packshot.web.pages import desk, doors, imports, media, overview, pictures
+from packshot.web.pages import desk, doors, imports, media, overview, pictures, queue, templates
 from packshot.web.security import needs
 
 # Views of others carry no right of ours: here is one for each that is mounted. What allauth has beside these
@@ -22,11 +22,23 @@ urlpatterns: list[URLPattern] = [
     path("", doors.home, name="home"),
     path("healthz", doors.healthz, name="healthz"),
     path("admin", overview.overview, name="overview"),
+    path("admin/queue", queue.queue, name="queue"),
+    path("admin/queue/retry", queue.retry, name="queue_retry"),
+    path("admin/queue/cancel", queue.cancel, name="queue_cancel"),
+    path("admin/queue/resolve", queue.resolve, name="queue_resolve"),
+    path("admin/queue/<uuid:generation_id>", queue.generation, name="generation"),
     path("search", desk.search, name="search"),
     path("imports", imports.history, name="imports"),
     path("imports/plan", imports.plan, name="import_plan"),
     path("imports/apply", imports.apply, name="import_apply"),
     path("imports/<uuid:record_id>", imports.record, name="import_record"),
+    path("templates", templates.listing, name="templates"),
+    path("templates/new", templates.new, name="template_new"),
+    path("templates/preview", templates.preview, name="template_preview"),
+    path("templates/<uuid:template_id>", templates.template, name="template"),
+    path("templates/<uuid:template_id>/save", templates.save, name="template_save"),
+    path("templates/<uuid:template_id>/again", templates.again, name="template_again"),
+    path("templates/<uuid:template_id>/archive", templates.archive, name="template_archive"),
     path("events", live.stream, name="events"),
     re_path(r"^media/(?P<blob>[0-9a-f]{64})\.(?P<extension>[a-z]{3,4})$", media.rendition, name="media"),
     path("images/<uuid:image_id>/<str:spec>", pictures.picture, name="picture"),
