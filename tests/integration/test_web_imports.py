@@ -79,7 +79,7 @@ def test_what_changes_is_shown_by_field(editor):
     editor.post("/imports/apply", {"file": sealed(send(editor, GOOD))})
     page = dry_run(editor, "sku,name,price\nA,Hemp seed oil,3.50\nB,Hemp soap,4\nZ,New one,1\n").text
     assert figures(page) == ["1", "1", "1", "0"]
-    assert re.search(r'class="mono">A</th><td class="c-fields">name</td>', page)
+    assert re.search(r'>A</small></th><td class="c-fields">name</td>', page)
     assert "What is new" in page
     assert "Import 2 products" in page
 

@@ -64,8 +64,8 @@ def test_the_list_says_what_each_template_serves_and_who_wrote_it(editor, oils):
     wording.create("General", "Any {{name}}", EDITOR, category_path=None)
     save(editor, oils, "A tall bottle of {{name}}.", 1)
     said = words(editor.get("/templates").text)
-    assert re.search(r"General Catches everything Version 1 Any {{name}} every category without", said)
-    assert re.search(r"Oils Version 2 A tall bottle of {{name}}\. Food > Oils ed,", said)
+    assert re.search(r"General Catches everything Version 1 Any {{name}} Serves every category without", said)
+    assert re.search(r"Oils Version 2 A tall bottle of {{name}}\. Serves Food > Oils ed,", said)
 
 
 def test_archived_templates_have_a_list_of_their_own(editor, oils):

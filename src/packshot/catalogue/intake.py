@@ -39,6 +39,7 @@ class Example:
     row: int
     sku: str
     fields: str  # "name, price"; empty for a new product
+    name: str  # as the file has it
 
     @property
     def created(self) -> bool:
@@ -154,7 +155,7 @@ def compare() -> Comparison:
         created, changed, unchanged, revived = cursor.fetchone()
         cursor.execute(
             """
-            SELECT staged.row, staged.sku, pair.fields
+            SELECT staged.row, staged.sku, pair.fields, staged.name
             FROM pg_temp.import_pair AS pair JOIN pg_temp.import_row AS staged USING (sku)
             WHERE pair.product_id IS NULL OR pair.fields <> ''
             ORDER BY pair.product_id IS NULL, staged.row LIMIT %s
