@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -162,15 +162,16 @@ _COUNTS_OF = """
 """
 
 _DETAIL = """
-    SELECT generation.shape, generation.images AS images_wanted, generation.seed,
+    SELECT monitor.*, generation.shape, generation.images AS images_wanted, generation.seed,
         generation.options::text AS options, coalesce(template.name, '') AS template,
         version.number AS template_version, coalesce(run.title, '') AS run_title, run.size AS run_size,
         generation.retry_of_id AS retry_of
-    FROM packshot_generation AS generation
+    FROM image_generation_monitor AS monitor
+    JOIN packshot_generation AS generation ON generation.id = monitor.id
     LEFT JOIN packshot_prompttemplateversion AS version ON version.id = generation.template_version_id
     LEFT JOIN packshot_prompttemplate AS template ON template.id = version.template_id
     LEFT JOIN packshot_run AS run ON run.id = generation.run_id
-    WHERE generation.id = %(id)s
+    WHERE monitor.id = %(id)s
 """
 
 _ATTEMPTS = """
@@ -183,18 +184,14 @@ _ATTEMPTS = """
             (SELECT sum(entry.amount_micros) FROM packshot_entry AS entry
             WHERE entry.attempt_id = attempt.id),
             attempt.cost_micros)) AS charged,
-        attempt.created_at, attempt.sending_at, attempt.accepted_at, attempt.closed_at
+        attempt.created_at, attempt.sending_at, attempt.accepted_at, attempt.closed_at,
+        (SELECT json_agg(json_build_array(evidence.kind, evidence.verdict,
+            coalesce(evidence.detail ->> 'note', ''), evidence.by_name, evidence.at)
+            ORDER BY evidence.at)::text
+        FROM packshot_evidence AS evidence WHERE evidence.attempt_id = attempt.id) AS proofs
     FROM packshot_attempt AS attempt
     WHERE attempt.generation_id = %(id)s
     ORDER BY attempt.number
-"""
-
-_PROOFS = """
-    SELECT evidence.attempt_id, evidence.kind, evidence.verdict, coalesce(evidence.detail ->> 'note', ''),
-        evidence.by_name, evidence.at
-    FROM packshot_evidence AS evidence
-    WHERE evidence.attempt_id = ANY(%s)
-    ORDER BY evidence.at
 """
 
 
@@ -264,26 +261,31 @@ def those(generation_ids: Sequence[UUID]) -> list[Match]:
 
 
 def detail(generation_id: UUID) -> Detail | None:
-    """One generation in full, None when there is none. Five queries, however many attempts it took."""
-    rows = rows_of([generation_id])
-    if not rows:
-        return None
+    """One generation in full, None when there is none. Three queries, however many attempts it took."""
     with connection.cursor() as cursor:
         cursor.execute(_DETAIL, {"id": generation_id})
         names = [column.name for column in cursor.description]
-        facts = dict(zip(names, cursor.fetchone(), strict=True))
+        found = cursor.fetchone()
+    if found is None:
+        return None
+    facts = dict(zip(names, found, strict=True))
+    row = GenerationRow(
+        **{each.name: facts.pop(each.name) for each in fields(GenerationRow) if each.name in facts}
+    )
     facts["options"] = json.loads(facts["options"])
-    return Detail(rows[0], **facts, attempts=_attempts(generation_id))
-
-
-def _attempts(generation_id: UUID) -> tuple[AttemptLine, ...]:
     lines = read(AttemptLine, _ATTEMPTS, id=generation_id)
-    with connection.cursor() as cursor:
-        cursor.execute(_PROOFS, [[line.id for line in lines]])
-        proofs: dict[UUID, list[Proof]] = {}
-        for attempt_id, *rest in cursor.fetchall():
-            proofs.setdefault(attempt_id, []).append(Proof(*rest))
-    return tuple(replace(line, proofs=tuple(proofs.get(line.id, ()))) for line in lines)
+    return Detail(_finished([row])[0], **facts, attempts=tuple(_with_proofs(line) for line in lines))
+
+
+def _with_proofs(line: AttemptLine) -> AttemptLine:
+    told = json.loads(str(line.proofs)) if line.proofs else []
+    return replace(
+        line,
+        proofs=tuple(
+            Proof(kind, verdict, note, by_name, datetime.fromisoformat(at))
+            for kind, verdict, note, by_name, at in told
+        ),
+    )
 
 
 def _finished(rows: Sequence[GenerationRow]) -> list[GenerationRow]:

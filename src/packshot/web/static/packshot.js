@@ -4,6 +4,7 @@ import { keepForms } from "./forms.js";
 import { listenForKeys } from "./keys.js";
 import { followStream } from "./live.js";
 import { openPalette } from "./palette.js";
+import { keepQueue } from "./queue.js";
 import { keepRows } from "./rows.js";
 import { showTips } from "./tips.js";
 import { keepToasts } from "./toasts.js";
@@ -66,6 +67,7 @@ document.addEventListener("toggle", ({ target, newState }) => {
 keepAgesTrue();
 keepToasts();
 keepForms();
+keepQueue();
 keepRows();
 showTips();
 listenForKeys({ switchTheme, openPalette });

@@ -1,0 +1,179 @@
+// The Queue: a panel beside the rows that stands in the address and follows what it shows, a filter that is typed
+// without loading the page, what a choice would cost, and the question before an action on many.
+const one = (selector) => document.querySelector(selector);
+const panel = () => document.getElementById("panel");
+const shown = () => panel()?.dataset.generation ?? "";
+const inAddress = () => new URL(location.href).searchParams.get("generation") ?? "";
+const covers = matchMedia("(max-width: 1180px)");
+
+export const keepQueue = () => {
+  writeClocks();
+  document.addEventListener("htmx:after:swap", writeClocks);
+  document.addEventListener("htmx:after:swap", askIfAsked);
+  document.addEventListener("queue:done", tidy);
+  document.addEventListener("rows:change", showWorth);
+  if (!panel()) return;
+  document.addEventListener("htmx:before:swap", follow);
+  document.addEventListener("htmx:after:swap", markOpenRow);
+  document.addEventListener("click", choosePanel);
+  document.addEventListener("submit", stay);
+  addEventListener("popstate", () => shown() === inAddress() || show(inAddress()));
+  markOpenRow();
+};
+
+/* -- the panel ------------------------------------------------------------------------------------- */
+
+let opener = "";
+
+const choosePanel = (event) => {
+  const { target } = event;
+  if (event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  if (panel().hasAttribute("data-alone")) return;
+  if (target.closest("[data-closes-panel]")) return event.preventDefault(), close();
+  const step = target.closest("[data-neighbour]");
+  const link = step ? neighbour(Number(step.dataset.neighbour)) : target.closest("[data-panel]") ?? ofRow(target);
+  if (!link) return;
+  event.preventDefault();
+  open(link.dataset.panel, event.detail === 0 && !step);
+};
+
+// A click anywhere in a row that is not on something of its own.
+const ofRow = (target) =>
+  target.closest("a, button, input, label, summary, .c-check") || String(getSelection())
+    ? null
+    : target.closest("[data-row]")?.querySelector("[data-panel]");
+
+const neighbour = (step) => {
+  const rows = [...document.querySelectorAll("[data-row]")];
+  const at = rows.findIndex((row) => row.id === `generation-${shown()}`);
+  return rows[at + step]?.querySelector("[data-panel]");
+};
+
+// The panel is one step back, however many were looked at in it.
+const open = (id, byKeyboard) => {
+  if (id === shown()) return byKeyboard ? close() : undefined;
+  const url = new URL(location.href);
+  const first = !inAddress();
+  url.searchParams.set("generation", id);
+  history[first ? "pushState" : "replaceState"]({ ...history.state, panel: first || history.state?.panel }, "", url);
+  opener = id;
+  show(id, byKeyboard || covers.matches);
+};
+
+const close = () => {
+  if (history.state?.panel) return history.back();
+  const url = new URL(location.href);
+  url.searchParams.delete("generation");
+  history.replaceState(history.state, "", url);
+  show("");
+};
+
+const show = async (id, takeFocus = false) => {
+  const place = panel();
+  if (!id) {
+    const hadFocus = place.contains(document.activeElement) || document.activeElement === document.body;
+    htmx.trigger(place, "htmx:abort");
+    place.hidden = true;
+    place.className = "";
+    place.removeAttribute("data-generation");
+    place.removeAttribute("aria-labelledby");
+    place.replaceChildren();
+    markOpenRow();
+    if (hadFocus) one(`[data-panel="${CSS.escape(opener)}"]`)?.focus({ preventScroll: true });
+    return;
+  }
+  const fresh = id !== shown();
+  await redraw();
+  if (shown() !== id || !fresh) return;
+  panel().scrollTop = 0;
+  if (takeFocus) document.getElementById("panel-title")?.focus({ preventScroll: true });
+};
+
+const redraw = () =>
+  htmx.ajax("GET", location.pathname + location.search, {
+    source: "#panel", target: "#panel", select: "#panel", swap: "outerMorph",
+  });
+
+/* What the stream or an answer draws again in the list is asked for again in the panel, which holds more than the
+   stream may carry: the buttons of this person. */
+let soon = 0;
+const follow = ({ detail }) => {
+  for (const task of detail.tasks) {
+    const drawn = task.fragment.firstElementChild;
+    if (drawn?.id && drawn.id === `generation-${shown()}`) {
+      clearTimeout(soon);
+      soon = setTimeout(() => shown() && redraw(), 150);
+    }
+  }
+};
+
+const markOpenRow = () => {
+  const id = shown() && `generation-${shown()}`;
+  for (const row of document.querySelectorAll("[data-row]")) row.classList.toggle("open", row.id === id);
+};
+
+/* -- the filter ------------------------------------------------------------------------------------ */
+
+const stay = (event) => {
+  const form = event.target;
+  if (!form.matches("form[data-stays]")) return;
+  event.preventDefault();
+  const url = new URL(form.action);
+  for (const [name, value] of new FormData(form)) if (value) url.searchParams.append(name, value);
+  if (inAddress()) url.searchParams.set("generation", inAddress());
+  history.replaceState(history.state, "", url);
+  htmx.ajax("GET", url.pathname + url.search, { source: "#page", target: "#page", select: "#page", swap: "outerMorph" });
+};
+
+/* -- what is chosen -------------------------------------------------------------------------------- */
+
+const micros = (row) => (row.dataset.price === undefined ? NaN : Math.round(Number(row.dataset.price) * 1e6));
+
+/** The price on the button is the price that is agreed to: the server asks when it has become another. */
+const showWorth = ({ target, detail }) => {
+  const bar = target.querySelector(".bulk");
+  if (!bar) return;
+  const rows = [...target.querySelectorAll("[data-row]")].filter((row) => row.querySelector(".check").checked);
+  const failed = rows.filter((row) => row.dataset.status === "failed");
+  const sum = failed.reduce((all, row) => all + micros(row), 0);
+  target.querySelector("input[name=agreed]").value = Number.isNaN(sum) ? "" : sum;
+  for (const button of bar.querySelectorAll("[data-for]")) {
+    const fits = button.dataset.for.split(" ");
+    button.hidden = !detail.everything && !rows.some((row) => fits.includes(row.dataset.status));
+  }
+  const worth = bar.querySelector("[data-worth]");
+  worth.textContent = detail.everything || !failed.length ? "" : Number.isNaN(sum) ? "price unknown" : price(sum, failed.length);
+};
+
+const price = (sum, count) => {
+  if (!sum) return "free";
+  const places = count === 1 ? 3 : 2;
+  const least = 10 ** -places;
+  return `$${Math.max(sum / 1e6, least).toLocaleString(document.documentElement.lang, { minimumFractionDigits: places, maximumFractionDigits: places })}`;
+};
+
+const askIfAsked = () => {
+  const dialog = one("dialog[data-ask]");
+  if (!dialog) return;
+  dialog.removeAttribute("data-ask");
+  if (!dialog.open) dialog.showModal();
+};
+
+const tidy = () => {
+  one("#question[open]")?.close();
+  for (const list of document.querySelectorAll("[data-rows]")) list.dispatchEvent(new Event("rows:clear", { bubbles: true }));
+};
+
+/* -- times of day, by the clock of this browser ------------------------------------------------------ */
+
+const time = new Intl.DateTimeFormat(document.documentElement.lang, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const date = new Intl.DateTimeFormat(document.documentElement.lang, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+
+const writeClocks = () => {
+  const today = new Date().toDateString();
+  for (const each of document.querySelectorAll("time[data-clock]")) {
+    const at = new Date(each.dateTime);
+    const text = (at.toDateString() === today ? time : date).format(at);
+    if (each.textContent !== text) each.textContent = text;
+  }
+};
