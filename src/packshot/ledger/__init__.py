@@ -13,19 +13,46 @@ from packshot.ledger.balances import (
     room_for,
     settle,
 )
-from packshot.ledger.budgets import BudgetState, budgets, set_limit, spending_limit
+from packshot.ledger.budgets import (
+    ALERTS_AT,
+    BudgetState,
+    Crossed,
+    Limit,
+    add_budget,
+    archive_budget,
+    budgets,
+    change_budget,
+    cross,
+    set_limit,
+    spending_limit,
+)
+from packshot.ledger.forecast import Forecast, forecast
+from packshot.ledger.statements import BudgetDay, By, StatementLine, budget_days, statement
 from packshot.ledger.switch import StopState, may_send, resume_spending, stop_spending, stop_state
 
 __all__ = [
+    "ALERTS_AT",
     "Booked",
+    "BudgetDay",
     "BudgetState",
+    "By",
+    "Crossed",
+    "Forecast",
     "Held",
+    "Limit",
     "Room",
     "Settlement",
+    "StatementLine",
     "StopState",
     "Wish",
+    "add_budget",
     "adjust",
+    "archive_budget",
+    "budget_days",
     "budgets",
+    "change_budget",
+    "cross",
+    "forecast",
     "held",
     "may_send",
     "release",
@@ -35,6 +62,7 @@ __all__ = [
     "set_limit",
     "settle",
     "spending_limit",
+    "statement",
     "stop_spending",
     "stop_state",
 ]

@@ -12,7 +12,7 @@ from django.db.backends.utils import CursorWrapper
 
 from packshot.kernel.ids import uuid7
 from packshot.kernel.money import show
-from packshot.ledger.budgets import BudgetState, budgets
+from packshot.ledger.budgets import BudgetState, budgets, hold_still
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +71,10 @@ class Held:
     state: str
 
 
-def room_for(wishes: Sequence[Wish]) -> Room:
-    """How many of `wishes` fit the budgets now, greedily in order. Advice only: admission decides."""
-    live = budgets()
+def room_for(wishes: Sequence[Wish], live: Sequence[BudgetState] | None = None) -> Room:
+    """How many of `wishes` fit the budgets now, or the budgets given, greedily in order. Advice only:
+    admission decides."""
+    live = budgets() if live is None else live
     remaining = {each.id: each.left_micros for each in live}
     fits, refusal = 0, None
     for wish in wishes:
@@ -93,6 +94,7 @@ def reserve(wishes: Sequence[Wish]) -> tuple[list[Wish], list[tuple[Wish, str]]]
     if not wishes:
         return [], []
     with connection.cursor() as cursor:
+        hold_still(cursor)
         cursor.execute(
             """
             INSERT INTO packshot_budgetwindow

@@ -52,6 +52,7 @@ class BudgetWindow(models.Model):
     ends_at = models.DateTimeField(null=True)  # null: a total has no end
     reserved_micros = models.BigIntegerField(default=0)
     spent_micros = models.BigIntegerField(default=0)
+    alerted = models.SmallIntegerField(db_default=0)  # the highest share, in percent, that was told
 
     class Meta:
         constraints: ClassVar = [

@@ -13,7 +13,7 @@ from django.db import InterfaceError, OperationalError
 from packshot import generations, ledger
 from packshot.blobs import BlobStore
 from packshot.events import CHANNEL
-from packshot.flows import admit, upkeep
+from packshot.flows import admit, spending, upkeep
 from packshot.flows.close import Completion, close
 from packshot.flows.desk import Desk
 from packshot.flows.run import Surroundings, resume, run
@@ -221,6 +221,7 @@ class PayWorker:
 
     async def _sweep(self) -> None:
         await self._database.once(upkeep.wake_due)
+        await self._database.once(spending.tell_crossings)
         if not self._holding.is_set():
             return
         adopted = await self._database.once(
