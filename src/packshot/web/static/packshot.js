@@ -1,6 +1,7 @@
 // What every page needs. No inline handlers anywhere: parts carry data-*, and each file here serves some of them.
 import { keepAgesTrue } from "./ages.js";
 import { keepForms } from "./forms.js";
+import { keepWhatIsOpen } from "./keeps.js";
 import { listenForKeys } from "./keys.js";
 import { followStream } from "./live.js";
 import { openPalette } from "./palette.js";
@@ -57,7 +58,7 @@ document.addEventListener("click", ({ target }) => {
 let opener = null;
 document.addEventListener("click", ({ target }) => (opener = target.closest("[popovertarget]") ?? opener), true);
 document.addEventListener("toggle", ({ target, newState }) => {
-  if (newState !== "open" || !target.matches?.(".menu.drop") || !opener) return;
+  if (newState !== "open" || !target.matches?.(".menu.dropdown") || !opener) return;
   const at = opener.getBoundingClientRect();
   const left = Math.max(8, Math.min(at.left, innerWidth - target.offsetWidth - 8));
   target.style.setProperty("left", `${left + scrollX}px`);
@@ -69,6 +70,7 @@ keepToasts();
 keepForms();
 keepQueue();
 keepRows();
+keepWhatIsOpen();
 showTips();
 listenForKeys({ switchTheme, openPalette });
 followStream(document.getElementById("live"));
