@@ -4,7 +4,7 @@ from allauth.account import views as account
 from django.urls import URLPattern, path, re_path
 
 from packshot.web import assets, live
-from packshot.web.pages import desk, doors, imports, media, overview, pictures, queue, templates
+from packshot.web.pages import desk, doors, imports, media, overview, pictures, queue, settings, templates
 from packshot.web.security import needs
 
 # Views of others carry no right of ours: here is one for each that is mounted. What allauth has beside these
@@ -39,6 +39,14 @@ urlpatterns: list[URLPattern] = [
     path("templates/<uuid:template_id>/save", templates.save, name="template_save"),
     path("templates/<uuid:template_id>/again", templates.again, name="template_again"),
     path("templates/<uuid:template_id>/archive", templates.archive, name="template_archive"),
+    path("admin/settings", settings.own_desk, name="settings"),
+    path("admin/settings/people", settings.people, name="people"),
+    path("admin/settings/people/<uuid:person_id>", settings.person, name="person"),
+    path("admin/settings/providers", settings.providers, name="settings_providers"),
+    path("admin/settings/providers/<slug:name>", settings.provider, name="settings_provider"),
+    path("admin/settings/spending", settings.stop_switch, name="settings_spending"),
+    path("admin/settings/site", settings.site, name="settings_site"),
+    path("admin/settings/about", settings.about, name="settings_about"),
     path("events", live.stream, name="events"),
     re_path(r"^media/(?P<blob>[0-9a-f]{64})\.(?P<extension>[a-z]{3,4})$", media.rendition, name="media"),
     path("images/<uuid:image_id>/<str:spec>", pictures.picture, name="picture"),
