@@ -26,6 +26,7 @@ from obstore.exceptions import BaseError
 from obstore.store import ObjectStore, S3Store, from_url
 
 from packshot.kernel.errors import BadInput, PackshotError
+from packshot.kernel.faults import fault_point
 
 if TYPE_CHECKING:  # obstore's types of these exist for checkers only
     from obstore.store import ClientConfig, RetryConfig, S3Config
@@ -196,11 +197,13 @@ class LocalStore:
     def _add(self, root: int, inner: int, blob: str, pieces: Iterable[bytes]) -> None:
         with _entered(root, ".incoming") as incoming:
             name = _write(incoming, pieces)
+            fault_point("blob.written")
             try:
                 os.rename(name, blob, src_dir_fd=incoming, dst_dir_fd=inner)
             except OSError:
                 os.unlink(name, dir_fd=incoming)
                 raise
+        fault_point("blob.placed")
 
     @contextmanager
     def _root(self) -> Iterator[int]:
@@ -318,6 +321,7 @@ class RemoteStore:
             if self._stored(key) != len(content):
                 # A multipart upload that is cut off leaves paid parts behind; a single PUT cannot.
                 obstore.put(self._store, key, content, use_multipart=False)
+                fault_point("blob.placed")
                 stored = self._stored(key)
                 if stored != len(content):
                     raise StoreDown(

@@ -10,6 +10,7 @@ from packshot import events, generations, ledger
 from packshot.events import Happening
 from packshot.generations import Candidate, Claim
 from packshot.kernel.errors import BadInput
+from packshot.kernel.faults import fault_point
 from packshot.kernel.ids import uuid7
 from packshot.ledger import Wish
 from packshot.providers.contract import ImageRequest, Provider, model_card
@@ -45,6 +46,8 @@ def admit(
         if gate.closed:
             return []
         ready = generations.candidates(provider.name, simulated=gate.simulated, limit=min(most, gate.room))
+        if ready:
+            fault_point("queue.claimed")
         priced, parked = _price(provider, ready)
         wishes = {
             claim.attempt_id: Wish(
@@ -59,6 +62,8 @@ def admit(
             for claim in priced
         }
         funded, short = ledger.reserve(list(wishes.values()))
+        if funded:
+            fault_point("money.reserved")
         held = {wish.attempt_id for wish in funded}
         claims = [claim for claim in priced if claim.attempt_id in held]
         by_attempt = {claim.attempt_id: claim.generation.id for claim in priced}
@@ -76,6 +81,8 @@ def admit(
                 ),
             ]
         )
+    if claims:
+        fault_point("attempt.committed")
     return claims
 
 
@@ -124,13 +131,18 @@ def start_sending(claims: Sequence[Claim], *, process_id: UUID) -> set[UUID]:
         if not ledger.may_send():
             give_back(ids)
             return set()
-        return generations.start_sending(ids, process_id=process_id)
+        mine = generations.start_sending(ids, process_id=process_id)
+        fault_point("sending.written")
+    fault_point("sending.committed")
+    return mine
 
 
 def accept(tickets: Mapping[UUID, tuple[Mapping[str, object], str, int | None]]) -> None:
     """Remember the tickets: a crash from here on resumes instead of paying twice."""
     with transaction.atomic():
         generations.accept(tickets)
+        fault_point("ticket.written")
+    fault_point("ticket.saved")
 
 
 def give_back(attempt_ids: Sequence[UUID], *, died: bool = False) -> int:
@@ -147,6 +159,8 @@ def give_back(attempt_ids: Sequence[UUID], *, died: bool = False) -> int:
     ]
     generations.step_generations(steps)
     ledger.release(sorted(released))
+    if released:
+        fault_point("give_back.released")
     events.tell([_news_of(at, "pending") for at in standing.values()])
     return len(released)
 

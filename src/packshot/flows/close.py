@@ -13,6 +13,7 @@ from packshot.events import Happening
 from packshot.generations import End, Standing, Step
 from packshot.generations.policy import RETRYABLE, Verdict, cost_is_open, verdict
 from packshot.kernel.errors import Charge, Misconfigured, ProviderError, TryLater
+from packshot.kernel.faults import fault_point
 from packshot.kernel.money import show
 
 
@@ -55,6 +56,8 @@ def close(completions: Sequence[Completion], *, slot: int) -> None:
     """
     with transaction.atomic():
         _Closing(completions, slot).write()
+    if completions:
+        fault_point("close.committed")
 
 
 class _Closing:
@@ -108,10 +111,13 @@ class _Closing:
                 for step in self.steps
             ]
         )
+        fault_point("close.images")
         booked = ledger.settle(self.settlements)
         freed = ledger.release(self.releases) + sum(each.freed_micros for each in booked)
         booked += ledger.adjust(self.extra)
+        fault_point("close.settled")
         reports.add(self._deltas(standing, done_at, booked, new_images), slot=self.slot)
+        fault_point("close.counted")
         if freed:
             generations.wake_waiting_for("budget")
         events.defer("look", [{"image_id": str(image.id)} for image in new_images], priority=10)
@@ -126,6 +132,7 @@ class _Closing:
                 )
             )
         events.tell(self.news)
+        fault_point("close.told")
 
     def _touched_providers(self) -> list[str]:
         """The providers whose rows this will change: theirs is the first lock, so it is decided first.

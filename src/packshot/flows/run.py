@@ -19,6 +19,7 @@ from packshot.kernel.errors import (
     TryLater,
     Unsure,
 )
+from packshot.kernel.faults import fault_point
 from packshot.kernel.money import Micros
 from packshot.providers.contract import AttemptRef, Delivery, GeneratedImage, Pending, Provider, Ticket
 
@@ -63,9 +64,11 @@ async def run(claim: Claim, provider: Provider, around: Surroundings) -> None:
         await around.lines.closing(_failed(claim, error))
         return
     if isinstance(answer, Ticket):
+        fault_point("ticket.received")
         await around.lines.accepted(claim, answer)
         await _finish(claim, provider, answer, around)
     else:
+        fault_point("answer.read")
         await _deliver(claim, answer, around)
 
 
@@ -114,6 +117,7 @@ async def _collect(claim: Claim, provider: Provider, ticket: Ticket, around: Sur
             if isinstance(seen, Delivery):
                 return seen
             assert isinstance(seen, Pending)
+            fault_point("ticket.pending")
             wait = seen.after_s
         except (Refused, BadAnswer):
             raise
@@ -147,7 +151,9 @@ async def _deliver(claim: Claim, delivery: Delivery, around: Surroundings) -> No
         )
         await around.lines.closing(_failed(claim, error))
         return
+    fault_point("image.read")
     stored = await _keep(delivery.images, around)
+    fault_point("images.kept")
     await around.lines.closing(
         Completion(
             claim.attempt_id,

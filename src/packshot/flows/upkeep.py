@@ -12,6 +12,7 @@ from packshot.flows.admit import give_back
 from packshot.flows.close import Completion, close
 from packshot.generations import Claim
 from packshot.kernel.errors import Unsure
+from packshot.kernel.faults import fault_point
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +55,11 @@ def rescue(*, process_id: UUID, timers: Timers, slot: int) -> list[Claim]:
         return []
     # From here each step is a transaction of its own: a process that is marked ended is found again by the
     # next sweep, of any worker, until nothing of it is open.
+    fault_point("rescue.ended")
     left = generations.left_behind(gone)
     with transaction.atomic():
         give_back(left.get("intent", []), died=True)
+    fault_point("rescue.returned")
     close(
         [
             Completion(
@@ -70,9 +73,11 @@ def rescue(*, process_id: UUID, timers: Timers, slot: int) -> list[Claim]:
         ],
         slot=slot,
     )
+    fault_point("rescue.unsure")
     with transaction.atomic():
         adopted = generations.adopt(left.get("accepted", []), of=gone, process_id=process_id)
         events.wake()
+        fault_point("rescue.adopted")
     return adopted
 
 

@@ -17,6 +17,7 @@ from packshot.kernel.errors import (
     TryLater,
     Unsure,
 )
+from packshot.kernel.faults import fault_point
 from packshot.kernel.money import Micros
 from packshot.providers.answers import members, paid, read_image, told_by, usable_key, wait_s, words
 from packshot.providers.cards import accept, refusal
@@ -253,6 +254,7 @@ class Flux:
             return not_yet  # asking is free and the order stands
         document = _document(answer)
         if document.get("status") == "Ready":
+            fault_point("ticket.ready")
             return await self._fetch(ticket, answer, document, attempt)
         trouble = _end_of_task(answer, document, ticket, lost=age_s > _GRACE_S)
         if trouble is None:

@@ -16,7 +16,7 @@ import re
 import socket
 import ssl
 import zlib
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from weakref import WeakKeyDictionary
@@ -24,11 +24,14 @@ from weakref import WeakKeyDictionary
 import httpcore
 import httpx
 
+from packshot.kernel import faults
 from packshot.kernel.errors import PackshotError
+from packshot.kernel.faults import fault_point
 
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _Origin = tuple[str, str, int]  # scheme, host, port
+_HalfRead = Callable[[], None]  # called with each piece of an answer's body
 _Idle = dict[_Origin, list[httpcore.AsyncHTTPConnection]]
 
 CONNECT_TIMEOUT_S = 10.0
@@ -135,7 +138,7 @@ class GuardedClient:
         self, url: str, *, headers: Mapping[str, str] | None = None, deadline_s: float, max_bytes: int
     ) -> Answer:
         """What `url` answers; a path is taken below the base URL."""
-        return await self._call("GET", url, headers or {}, None, deadline_s, max_bytes)
+        return await self._call("GET", url, headers or {}, None, deadline_s, max_bytes, _look_half_read)
 
     async def post(
         self,
@@ -149,11 +152,11 @@ class GuardedClient:
         """The answer to one POST of a JSON document, which is sent at most once."""
         content = json.dumps(json_body, ensure_ascii=False, allow_nan=False).encode()
         given = {"content-type": "application/json", **(headers or {})}
-        return await self._call("POST", url, given, content, deadline_s, max_bytes)
+        return await self._call("POST", url, given, content, deadline_s, max_bytes, _answer_half_read)
 
     async def download(self, url: str, *, deadline_s: float, max_bytes: int) -> Answer:
         """What a result link holds. No header can be given: a key never travels to a delivery host."""
-        return await self._call("GET", url, {}, None, deadline_s, max_bytes)
+        return await self._call("GET", url, {}, None, deadline_s, max_bytes, _download_half_read)
 
     def allows(self, url: str) -> bool:
         """Whether `url` is one that this client would call, before its name is resolved."""
@@ -181,6 +184,7 @@ class GuardedClient:
         content: bytes | None,
         deadline_s: float,
         max_bytes: int,
+        half_read: _HalfRead,
     ) -> Answer:
         target = self._checked(self.base_url + url if url.startswith("/") else url)
         sent = False
@@ -190,6 +194,8 @@ class GuardedClient:
             # connection: until then nothing left, from then on something may have.
             nonlocal sent
             sent = sent or event.endswith("send_request_headers.started")
+            if content is not None and event.endswith("send_request_headers.complete"):
+                fault_point("request.headers_sent")
 
         request = httpcore.Request(
             method,
@@ -197,10 +203,13 @@ class GuardedClient:
                 scheme=target.raw_scheme, host=target.raw_host, port=target.port, target=target.raw_path
             ),
             headers=_wire_headers(target, headers, content),
-            content=content,
+            # Whole, in one write, except where a test wants to stand in its middle.
+            content=_halves(content) if content is not None and faults.armed() else content,
             extensions={"timeout": {"connect": CONNECT_TIMEOUT_S}, "trace": note},
         )
         idle = self._idle_at(_origin(target))
+        if content is not None:
+            fault_point("call.connecting")
         connection = await _kept(idle) or httpcore.AsyncHTTPConnection(
             request.url.origin,
             ssl_context=self._tls,
@@ -209,7 +218,7 @@ class GuardedClient:
         )
         try:
             async with asyncio.timeout(deadline_s):
-                return await _exchange(connection, request, max_bytes)
+                return await _exchange(connection, request, max_bytes, half_read)
         except TimeoutError as error:
             what = f"no complete answer from {target.host} within {deadline_s:g} s"
             raise (Deadline if sent else NotSent)(what) from error
@@ -236,13 +245,32 @@ class GuardedClient:
 
 
 async def _exchange(
-    connection: httpcore.AsyncHTTPConnection, request: httpcore.Request, max_bytes: int
+    connection: httpcore.AsyncHTTPConnection, request: httpcore.Request, max_bytes: int, half_read: _HalfRead
 ) -> Answer:
     response = await connection.handle_async_request(request)
     try:
-        return await _read(response, max_bytes)
+        return await _read(response, max_bytes, half_read)
     finally:
         await response.aclose()
+
+
+def _look_half_read() -> None:
+    """Nobody has to know: a look is free."""
+
+
+def _answer_half_read() -> None:
+    fault_point("answer.half_read")
+
+
+def _download_half_read() -> None:
+    fault_point("download.half_read")
+
+
+async def _halves(content: bytes) -> AsyncIterator[bytes]:
+    middle = len(content) // 2
+    yield content[:middle]
+    fault_point("request.half_sent")
+    yield content[middle:]
 
 
 async def _kept(idle: list[httpcore.AsyncHTTPConnection]) -> httpcore.AsyncHTTPConnection | None:
@@ -315,7 +343,7 @@ def _wire_headers(
     return [(name.encode(), value.encode()) for name, value in fields.items()]
 
 
-async def _read(response: httpcore.Response, max_bytes: int) -> Answer:
+async def _read(response: httpcore.Response, max_bytes: int, half_read: _HalfRead) -> Answer:
     """The whole answer, at most `max_bytes` on the wire and again after decompression."""
     headers: dict[str, str] = {}
     for raw_name, raw_value in response.headers:
@@ -331,6 +359,7 @@ async def _read(response: httpcore.Response, max_bytes: int) -> Answer:
     body, on_wire = bytearray(), 0
     async for chunk in response.aiter_stream():
         on_wire += len(chunk)
+        half_read()
         if inflate:
             try:
                 chunk = inflate.decompress(chunk, max_bytes - len(body) + 1)

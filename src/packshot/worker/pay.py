@@ -20,6 +20,7 @@ from packshot.flows.run import Surroundings, resume, run
 from packshot.flows.upkeep import Timers
 from packshot.generations import Claim, Enrolled
 from packshot.kernel.errors import Unsure
+from packshot.kernel.faults import fault_point
 from packshot.providers.contract import Provider, Ticket
 from packshot.worker.database import Batch, Database
 from packshot.worker.fence import Fence, Waker
@@ -308,9 +309,11 @@ class PayWorker:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(5.0):
                     await batch.settled()
+        fault_point("worker.leaving")
         with contextlib.suppress(Exception):
             async with asyncio.timeout(5.0):
                 await self._database.once(generations.retire, self._me.id)
+        fault_point("worker.retired")
         self._fence_task.cancel()
         await asyncio.gather(self._fence_task, return_exceptions=True)
         self._database.close()
