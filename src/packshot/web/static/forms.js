@@ -8,6 +8,13 @@ export const keepForms = () => {
   document.addEventListener("click", act);
   document.addEventListener("input", filterSoon);
   document.addEventListener("htmx:response:error", told);
+  for (const name of ["keydown", "keyup", "focusout"]) document.addEventListener(name, noticeCapsLock);
+};
+
+/* A password cannot be seen while it is typed, so that Caps Lock is on has to be said. */
+const noticeCapsLock = (event) => {
+  const said = event.target.closest?.(".field")?.querySelector("[data-caps]");
+  if (said) said.hidden = event.type === "focusout" || !event.getModifierState?.("CapsLock");
 };
 
 /* A request key makes a repeat harmless. It stays with this entry of the history: whoever comes Back and sends
