@@ -73,6 +73,7 @@ from packshot.generations.queue import (
     requote,
     retry_failed,
     tally,
+    waiting_for,
     wake_due,
     wake_waiting_for,
 )
@@ -143,6 +144,7 @@ __all__ = [
     "tickets_of",
     "unacknowledged",
     "unsettled",
+    "waiting_for",
     "wake_due",
     "wake_waiting_for",
     "watch_locks",

@@ -305,6 +305,15 @@ def wake_waiting_for(reason: str, *, limit: int = 500) -> int:
         return int(cursor.rowcount)
 
 
+def waiting_for(reason: str) -> int:
+    """How many generations wait for `reason`."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM packshot_generation WHERE status = 'pending' AND wait_reason = %s", [reason]
+        )
+        return int(cursor.fetchone()[0])
+
+
 def next_wake() -> datetime | None:
     """When the first parked row is due."""
     with connection.cursor() as cursor:
