@@ -4,7 +4,21 @@ from allauth.account import views as account
 from django.urls import URLPattern, path, re_path
 
 from packshot.web import assets, live
-from packshot.web.pages import desk, doors, imports, media, overview, pictures, queue, settings, templates
+from packshot.web.pages import (
+    choosing,
+    desk,
+    doors,
+    generate,
+    imports,
+    media,
+    overview,
+    pictures,
+    product,
+    products,
+    queue,
+    settings,
+    templates,
+)
 from packshot.web.security import needs
 
 # Views of others carry no right of ours: here is one for each that is mounted. What allauth has beside these
@@ -49,7 +63,15 @@ urlpatterns: list[URLPattern] = [
     path("admin/settings/about", settings.about, name="settings_about"),
     path("events", live.stream, name="events"),
     re_path(r"^media/(?P<blob>[0-9a-f]{64})\.(?P<extension>[a-z]{3,4})$", media.rendition, name="media"),
+    path("products", products.products, name="products"),
+    path("products/<path:sku>", product.product, name="product"),
+    path("images/<uuid:image_id>/activate", choosing.activate, name="activate"),
+    path("images/activate-newest", choosing.activate_newest, name="activate_newest"),
+    path("images/restore", choosing.restore, name="restore"),
     path("images/<uuid:image_id>/<str:spec>", pictures.picture, name="picture"),
+    path("generate/new", generate.form, name="ask"),
+    path("generate/quote", generate.quote, name="quote"),
+    path("generate", generate.ask, name="generate"),
     *(path(route, needs(right)(view), name=name) for route, view, name, right in _OF_OTHERS),
 ]
 

@@ -56,6 +56,7 @@ class Found:
 class Neighbour:
     """The product before or after another in a list."""
 
+    id: UUID
     sku: str
     name: str
 
@@ -145,11 +146,19 @@ def by_ids(product_ids: Sequence[UUID], *, generation_ids: Sequence[UUID] = ()) 
 def tally(sought: Sought) -> dict[ImageState | None, int]:
     """How many products fit the text and the category of `sought` in each image state; under None, in all."""
     condition, parameters = _condition(Sought(sought.text, sought.category))
-    counts = ", ".join(f"count(*) FILTER (WHERE {each})" for each in _STATES.values())
+    if sought.text or sought.category:
+        counts = [f"count(*) FILTER (WHERE {each})" for each in _STATES.values()]
+        sql = f"SELECT count(*), {', '.join(counts)} FROM packshot_product AS product WHERE {condition}"
+    else:
+        # Each state has an index of its own, much smaller than the products: 3 ms for 10,000, where one look
+        # at all of them takes 8.
+        counts = [
+            f"(SELECT count(*) FROM packshot_product AS product WHERE {each})"
+            for each in (condition, *(f"{condition} AND {state}" for state in _STATES.values()))
+        ]
+        sql = f"SELECT {', '.join(counts)}"
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT count(*), {counts} FROM packshot_product AS product WHERE {condition}", parameters
-        )
+        cursor.execute(sql, parameters)
         row = cursor.fetchone()
     return dict(zip((None, *_STATES), row, strict=True))
 
@@ -176,7 +185,7 @@ def neighbours(product_id: UUID, sought: Sought) -> tuple[Neighbour | None, Neig
         cursor.execute(
             " UNION ALL ".join(
                 f"""
-                (SELECT {is_after}, product.sku, product.name FROM packshot_product AS product
+                (SELECT {is_after}, product.id, product.sku, product.name FROM packshot_product AS product
                 WHERE {condition} {_beyond(way)}
                 ORDER BY product.name {order}, product.id {order} LIMIT 1)
                 """
@@ -184,8 +193,8 @@ def neighbours(product_id: UUID, sought: Sought) -> tuple[Neighbour | None, Neig
             ),
             {**parameters, "mark": product_id},
         )
-        for is_after, sku, name in cursor.fetchall():
-            found[is_after] = Neighbour(sku, name)
+        for is_after, *facts in cursor.fetchall():
+            found[is_after] = Neighbour(*facts)
     return found.get(False), found.get(True)
 
 
@@ -202,9 +211,9 @@ def category_paths() -> list[str]:
     return sorted(places, key=lambda path: path.casefold().split(" > "))
 
 
-def _condition(sought: Sought) -> tuple[str, dict[str, object]]:
+def _condition(sought: Sought) -> tuple[str, dict[str, Any]]:
     """What a product must fit, as SQL on `product`, and its parameters."""
-    parts, parameters = ["product.archived_at IS NULL"], dict[str, object]()
+    parts, parameters = ["product.archived_at IS NULL"], dict[str, Any]()
     if sought.text:
         parts.append("(product.name ILIKE %(text)s OR product.sku ILIKE %(text)s)")
         parameters["text"] = _containing(sought.text)

@@ -64,11 +64,7 @@ def restore(done: Sequence[Activation], actor: Actor) -> Restored:
                         "product",
                         "restored",
                         str(each.product_id),
-                        {
-                            "sku": each.sku,
-                            "image": str(each.before) if each.before else None,
-                            "by": actor.name,
-                        },
+                        {"sku": each.sku, **_turn(each.after, each.before), "by": actor.name},
                     )
                     for each in undone
                 ]
@@ -96,11 +92,15 @@ def _announce(done: Sequence[Activation], actor: Actor) -> None:
                 "product",
                 "activated",
                 str(each.product_id),
-                {"sku": each.sku, "image": str(each.after), "by": actor.name},
+                {"sku": each.sku, **_turn(each.before, each.after), "by": actor.name},
             )
             for each in done
         ]
     )
+
+
+def _turn(before: UUID | None, after: UUID | None) -> dict[str, str | None]:
+    return {"image": str(after) if after else None, "before": str(before) if before else None}
 
 
 def _changes(done: Sequence[Activation]) -> list[list[str | None]]:

@@ -7,6 +7,7 @@ between page and stream. Fragments are made once per (topics, role, language) an
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from urllib.parse import urlencode
 
 from django.contrib.auth import get_user_model
@@ -217,9 +218,8 @@ def _render(topic: Topic, data: object, audience: Audience) -> str:
     if not topic.template:
         return str(data)
     with translation.override(audience.language):
-        return render_to_string(
-            topic.template, {"data": data, "costs": accounts.allows(audience.role, "read_costs")}
-        )
+        may = partial(accounts.allows, audience.role)
+        return render_to_string(topic.template, {"data": data, "costs": may("read_costs"), "may": may})
 
 
 def _message(html: str, last_id: int, event: str = "") -> bytes:

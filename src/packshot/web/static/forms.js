@@ -1,6 +1,8 @@
 // Forms: sent once, under a key that Back does not change; steppers, placeholders, and filters that need no button.
 import { say } from "./toasts.js";
 
+const DOUBLE_CLICK_MS = 600;
+
 export const keepForms = () => {
   takeUpKeys();
   document.addEventListener("htmx:after:swap", keepKeys);
@@ -45,7 +47,8 @@ const once = (event) => {
   form._sent = true;
   // A full-page form goes away with its page; Back brings it from the cache as it was.
   const free = () => delete form._sent;
-  form.addEventListener("htmx:finally:request", free, { once: true });
+  // The second click of a double click can come when the answer is here already.
+  form.addEventListener("htmx:finally:request", () => setTimeout(free, DOUBLE_CLICK_MS), { once: true });
   addEventListener("pageshow", free, { once: true });
   setTimeout(free, 10000);
 };

@@ -219,7 +219,7 @@ const asked = () => JSON.parse(sessionStorage.getItem(MINE) ?? "[]");
 const remember = (keys) => sessionStorage.setItem(MINE, JSON.stringify(keys.slice(-50)));
 
 const rememberAsked = () => {
-  const fresh = [...document.querySelectorAll("#toasts [data-asked]")].map((toast) => toast.dataset.asked);
+  const fresh = [...document.querySelectorAll("#toasts [data-asked]")].flatMap((toast) => toast.dataset.asked.split(" "));
   if (fresh.length) remember([...new Set([...asked(), ...fresh])]);
 };
 

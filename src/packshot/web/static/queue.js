@@ -132,7 +132,7 @@ const micros = (row) => (row.dataset.price === undefined ? NaN : Math.round(Numb
 /** The price on the button is the price that is agreed to: the server asks when it has become another. */
 const showWorth = ({ target, detail }) => {
   const bar = target.querySelector(".bulk");
-  if (!bar) return;
+  if (!bar || !target.querySelector("input[name=agreed]")) return; // rows of another page
   const rows = [...target.querySelectorAll("[data-row]")].filter((row) => row.querySelector(".check").checked);
   const failed = rows.filter((row) => row.dataset.status === "failed");
   const sum = failed.reduce((all, row) => all + micros(row), 0);

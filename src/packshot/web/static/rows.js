@@ -48,7 +48,8 @@ const idsOf = (list) => {
 const mark = (list, box, on) => {
   box.checked = on;
   idsOf(list)[on ? "add" : "delete"](box.value);
-  box.closest("[data-row]").setAttribute("aria-selected", String(on));
+  const row = box.closest("[data-row]");
+  if (row.matches("tr")) row.setAttribute("aria-selected", String(on)); // a tile is no row to a screen reader
 };
 
 const takeAll = (list, on) => {

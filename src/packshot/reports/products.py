@@ -1,0 +1,154 @@
+"""What the page of one product shows: its facts, every image with how it came about, what is being made."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from packshot.kernel.money import dollars
+from packshot.reports.sql import read as _read
+
+
+@dataclass(frozen=True, slots=True)
+class ProductFacts:
+    """A product with everything the catalogue says of it."""
+
+    id: UUID
+    sku: str
+    name: str
+    description: str
+    category_path: str
+    attributes: Mapping[str, Any]
+    price: Decimal | None
+    currency: str
+    reference_image_urls: Sequence[str]
+    listed_image_url: str
+    placeholder: bool
+    active_image_id: UUID | None
+    archived_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProductImage:
+    """An image of a product and how it came about. `cost_micros`: its share of its call; None: not known."""
+
+    image_id: UUID
+    provider: str
+    model: str
+    simulated: bool
+    state: str
+    problem: str
+    width_px: int
+    height_px: int
+    created_at: datetime
+    active: bool
+    thumb_blob: str | None  # 320 px
+    stage_blob: str | None  # 1200 px
+    cost_micros: int | None
+    seconds: float | None
+    asked_by_name: str
+    prompt: str
+    of_all: int  # how many images the product has
+
+    @property
+    def cost(self) -> Decimal | None:
+        return None if self.cost_micros is None else dollars(self.cost_micros)
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """A generation of a product that has not ended well: it waits, is being made, or failed."""
+
+    generation_id: UUID
+    provider: str
+    model: str
+    status: str
+    images: int
+    wait_reason: str | None
+    error_kind: str
+    created_at: datetime
+
+
+_FACTS = """
+    SELECT product.id, product.sku, product.name, product.description,
+        coalesce(category.path, '') AS category_path, product.attributes, product.price, product.currency,
+        product.reference_image_urls, product.listed_image_url, product.placeholder,
+        product.active_image_id, product.archived_at
+    FROM packshot_product AS product
+    LEFT JOIN packshot_category AS category ON category.id = product.category_id
+"""
+
+_IMAGES = """
+    SELECT image.id AS image_id, image.provider, image.model, image.simulated, image.state, image.problem,
+        image.width_px, image.height_px, image.created_at,
+        image.id IS NOT DISTINCT FROM product.active_image_id AS active,
+        thumb.blob AS thumb_blob, stage.blob AS stage_blob,
+        floor(packshot_image_cost_micros(image.attempt_id))::bigint AS cost_micros,
+        extract(epoch FROM generation.completed_at - generation.started_at)::float8 AS seconds,
+        coalesce(generation.asked_by_name, '') AS asked_by_name, coalesce(generation.prompt, '') AS prompt,
+        (SELECT count(*) FROM packshot_image WHERE product_id = product.id) AS of_all
+    FROM packshot_product AS product
+    -- The newest, and the active one however old it is.
+    CROSS JOIN LATERAL (
+        SELECT newest.id FROM (
+            SELECT id FROM packshot_image WHERE product_id = product.id ORDER BY id DESC LIMIT %(limit)s
+        ) AS newest
+        UNION SELECT product.active_image_id WHERE product.active_image_id IS NOT NULL
+    ) AS chosen
+    JOIN packshot_image AS image ON image.id = chosen.id
+    LEFT JOIN packshot_generation AS generation ON generation.id = image.generation_id
+    LEFT JOIN packshot_rendition AS thumb ON thumb.image_id = image.id AND thumb.spec = 'webp-320'
+    LEFT JOIN packshot_rendition AS stage ON stage.image_id = image.id AND stage.spec = 'webp-1200'
+    WHERE product.id = %(product)s
+    ORDER BY image.id DESC
+"""
+
+_MAKING = """
+    SELECT id AS generation_id, provider_id AS provider, model, status, images, wait_reason, error_kind,
+        created_at
+    FROM packshot_generation
+    WHERE product_id = %(product)s AND status NOT IN ('completed', 'cancelled')
+    ORDER BY id DESC LIMIT %(limit)s
+"""
+
+
+def product_by_sku(sku: str) -> ProductFacts | None:
+    """The product with this SKU: the one that is not archived, or else the one archived last."""
+    return _facts("product.sku = %(sku)s ORDER BY product.archived_at DESC NULLS FIRST LIMIT 1", sku=sku)
+
+
+def product_by_id(product_id: UUID) -> ProductFacts | None:
+    return _facts("product.id = %(id)s", id=product_id)
+
+
+def _facts(condition: str, **parameters: object) -> ProductFacts | None:
+    rows = _read(ProductFacts, f"{_FACTS} WHERE {condition}", **parameters)
+    # A raw cursor gives jsonb as text.
+    return next(
+        (
+            replace(
+                row,
+                attributes=_document(row.attributes),
+                reference_image_urls=_document(row.reference_image_urls),
+            )
+            for row in rows
+        ),
+        None,
+    )
+
+
+def _document(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def images_of(product_id: UUID, limit: int) -> list[ProductImage]:
+    """The product's newest images and its active one, newest first."""
+    return _read(ProductImage, _IMAGES, product=product_id, limit=limit)
+
+
+def making_of(product_id: UUID, limit: int = 30) -> list[Making]:
+    """The product's newest generations that wait, are being made, failed or nobody knows, newest first."""
+    return _read(Making, _MAKING, product=product_id, limit=limit)

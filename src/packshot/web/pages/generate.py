@@ -1,0 +1,717 @@
+"""Asking for images: what it would cost, said before every click, and the asking itself."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as NotBase64
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from urllib.parse import urlencode
+from uuid import UUID, uuid4
+
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
+from django.urls import NoReverseMatch, reverse
+
+from packshot import catalogue, ledger, preferences, reports
+from packshot.accounts import Actor
+from packshot.catalogue import prompts
+from packshot.catalogue.products import ProductRow
+from packshot.catalogue.templates import GENERAL, TemplateRow, templates
+from packshot.flows import generate
+from packshot.flows.desk import quoting
+from packshot.flows.generate import Ask, Missing, PriceRose
+from packshot.flows.wording import facts_of
+from packshot.generations import Asked
+from packshot.kernel.errors import BadInput, OverBudget
+from packshot.kernel.money import dollars
+from packshot.ledger import BudgetState, Wish
+from packshot.providers.contract import ImageRequest, ModelCard, Provider, model_card
+from packshot.reports import ProviderRow
+from packshot.web.answers import Link, Toast, answer, refuse
+from packshot.web.pages import products as listing
+from packshot.web.security import actor_of, needs
+from packshot.web.words import count, money
+from packshot.web.words import price as price_words
+
+SHAPES = ("1:1", "4:5", "3:4", "16:9")
+MOST_EACH = 4
+# More than this is a catalogue, and the command line's work: every prompt is filled for every price.
+MOST_PRODUCTS = 10_000
+# Characters of a prompt of one's own; the providers' own limit is higher.
+PROMPT_CHARS = 8_000
+
+
+# -- what was chosen ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a form asks for, as far as it makes sense."""
+
+    product_ids: tuple[UUID, ...]
+    providers: tuple[str, ...]
+    models: Mapping[str, str]  # by provider; a provider that is missing uses its default
+    template: str  # a name, or empty: each category's own
+    prompt: str | None  # the text of the editor, where there is one
+    images: int
+    shape: str
+    agreed: Mapping[str, int]  # the price that was shown, by provider, in micro-dollars
+    key: str
+    filled: str  # the template whose text the editor was filled with
+    shows: str  # where the form is: product, grid, list, page
+    then: str  # the page it leads back to
+
+
+def wishes_of(given: QueryDict) -> Wishes:
+    known = quoting()
+    each = given.get("images", "1")
+    return Wishes(
+        product_ids=_unpacked(given.get("products", "")),
+        providers=tuple(dict.fromkeys(name for name in given.getlist("provider") if name in known)),
+        models={name: model for name in known if (model := given.get(f"model-{name}"))},
+        template=given.get("template", "")[:120],
+        prompt=given.get("prompt", "").replace("\r\n", "\n")[:PROMPT_CHARS] if "prompt" in given else None,
+        images=min(max(int(each), 1), MOST_EACH) if each.isascii() and each.isdigit() else 1,
+        shape=given.get("shape", SHAPES[0]),
+        agreed={
+            name: int(amount)
+            for name in known
+            if (amount := given.get(f"agreed-{name}", "")).isascii() and amount.isdigit() and len(amount) < 16
+        },
+        key=given.get("request_key", "")[:64],
+        filled=given.get("filled", "")[:120],
+        shows=given.get("shows", "page"),
+        then=given.get("then", "") or reverse("products"),
+    )
+
+
+def packed(product_ids: Sequence[UUID]) -> str:
+    """Products as one field of a form: what was priced is asked for, whatever the list holds by then."""
+    return urlsafe_b64encode(b"".join(each.bytes for each in product_ids)).decode()
+
+
+def _unpacked(text: str) -> tuple[UUID, ...]:
+    try:
+        content = urlsafe_b64decode(text.encode())
+    except (NotBase64, ValueError):
+        return ()
+    if len(content) % 16 or len(content) > 16 * MOST_PRODUCTS:
+        return ()
+    return tuple(UUID(bytes=content[at : at + 16]) for at in range(0, len(content), 16))
+
+
+# -- the form ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model that can be chosen."""
+
+    id: str
+    label: str
+    chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A provider in the form: what one image costs and takes there, or why it cannot be asked."""
+
+    name: str
+    label: str
+    off: str  # the reason; empty: it can be asked
+    chosen: bool
+    models: tuple[Model, ...]
+    price: str
+    seconds: float | None  # the median
+    simulated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A ratio of sides, and whether every chosen model makes it."""
+
+    name: str
+    chosen: bool
+    off: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of a prompt: `text` as written, `fact` from the product, `default`, or `missing`."""
+
+    text: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a model is told, and which facts the product lacks for it."""
+
+    pieces: tuple[Piece, ...]
+    words: int
+    missing: tuple[str, ...]
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What the form would cost now. `total` is for the button; empty where nothing can be asked."""
+
+    images: int
+    total: str
+    note: str  # the most it can cost, or that nobody knows
+    seconds: float | None  # about, for all of it
+    left: str  # of the budget
+    short: str  # that not all of it fits the budget now
+    problem: str  # why it cannot be asked
+    missing: tuple[Missing, ...]
+    missing_count: int
+    products: int
+    simulated: bool
+    agreed: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The form with everything it shows."""
+
+    key: str
+    products: str
+    count: int
+    cards: tuple[Card, ...]
+    shapes: tuple[Shape, ...]
+    images: int
+    templates: tuple[TemplateRow, ...]
+    template: str
+    prompt: str | None
+    placeholders: tuple[str, ...]
+    seen: Seen | None
+    price: Price
+    problem: str  # why the last try was not taken
+    shows: str
+    then: str
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """How things stand, read once for everything that a form shows."""
+
+    states: Sequence[ProviderRow]
+    templates: Sequence[TemplateRow]
+    brand: str
+    budgets: Sequence[BudgetState]
+
+
+def read_now() -> Now:
+    return Now(reports.providers(), templates(), preferences.get("brand_style"), ledger.budgets())
+
+
+@needs("generate")
+def form(request: HttpRequest) -> HttpResponse:
+    """The form for the products that a list has chosen: a panel on that page, or a page of its own."""
+    if request.method != "POST":
+        return redirect("products")
+    then = request.POST.get("then") or reverse("products")
+    try:
+        ids = listing.chosen_ids(request.POST, limit=MOST_PRODUCTS)
+    except BadInput as problem:
+        return refuse(request, problem, then=then)
+    now = read_now()
+    wishes = Wishes(
+        product_ids=tuple(ids),
+        providers=first_choice(now.states),
+        models={},
+        template="",
+        prompt=None,
+        images=1,
+        shape=SHAPES[0],
+        agreed={},
+        key="",
+        filled="",
+        shows=request.POST.get("shows", "page"),
+        then=then,
+    )
+    return _show(request, wishes, now, part="live/asking.html")
+
+
+@needs("generate")
+def quote(request: HttpRequest) -> HttpResponse:
+    """What the form as it stands would cost, and what the model would be told."""
+    if request.method != "POST":
+        return redirect("products")
+    wishes, now = wishes_of(request.POST), read_now()
+    refilled = wishes.prompt is not None and wishes.template != wishes.filled
+    if refilled:
+        wishes = _refill(wishes, now.templates)
+    drawn = draw(wishes, actor_of(request), now)
+    return HttpResponse(
+        render_to_string("live/quote.html", {"form": drawn, "refilled": refilled}, request),
+    )
+
+
+@needs("generate")
+def ask(request: HttpRequest) -> HttpResponse:
+    """Ask for the images, once per key, at the price that was shown."""
+    if request.method != "POST":
+        return redirect("products")
+    wishes, actor, now = wishes_of(request.POST), actor_of(request), read_now()
+    done: list[tuple[Ask, Asked]] = []
+    try:
+        if not wishes.providers:
+            raise BadInput("choose a provider", field="provider")
+        if len(wishes.key) < 8:
+            raise BadInput("this form has lost its key; this is a fresh one")
+        for each in _asks(wishes, _chosen(wishes), now.templates):
+            asked = generate.request(
+                each,
+                actor,
+                # A key for each provider, made of the form's: a repeat of the form repeats them all.
+                request_key=f"{wishes.key}:{each.provider}",
+                agreed_micros=wishes.agreed.get(each.provider),
+            )
+            done.append((each, asked))
+    except PriceRose as rise:
+        problem = f"The price is {_amount(rise.now, 2)} now. Nothing was asked for yet."
+    except BadInput as trouble:
+        problem = _sentence(trouble)
+        if trouble.field == "request_key":
+            problem = "This form was sent before with other choices, and nothing more was asked for."
+    except OverBudget as trouble:
+        problem = _sentence(trouble)
+    else:
+        return _asked(request, wishes, done)
+    if done:
+        # What was asked for before the trouble stays asked for, so it is not chosen any more.
+        names = ", ".join(quoting()[each.provider].label for each, _ in done)
+        problem = f"Asked for from {names}. {problem}"
+        left = wishes.providers[len(done) :]
+        wishes = replace(wishes, providers=left)
+    return _show(request, wishes, now, problem=problem, status=422)
+
+
+def _asked(request: HttpRequest, wishes: Wishes, done: Sequence[tuple[Ask, Asked]]) -> HttpResponse:
+    images = sum(len(asked.generation_ids) * each.images for each, asked in done)
+    noun = "image" if images == 1 else "images"
+    repeated = all(asked.repeated for _, asked in done)
+    toast = Toast(
+        f"{count(images)} {noun} asked for already" if repeated else f"{count(images)} {noun} asked for",
+        link=_queue_link([asked for _, asked in done]),
+        # The tab that asked is told how each of them ended.
+        asked=" ".join(asked.key for _, asked in done),
+    )
+    if wishes.shows == "product":
+        # The form stays, for more of the same: under a fresh key.
+        drawn = draw(wishes, actor_of(request), read_now())
+        return answer(request, toast, [("live/ask.html", {"form": drawn})], then=wishes.then)
+    return answer(request, toast, then=wishes.then)
+
+
+def _queue_link(asked: Sequence[Asked]) -> Link | None:
+    """Where what was asked for can be watched."""
+    runs = [each.run_id for each in asked if each.run_id]
+    try:
+        queue = reverse("queue")
+    except NoReverseMatch:
+        return None
+    return Link(
+        f"{queue}?{urlencode({'run': str(runs[0])})}" if len(asked) == len(runs) == 1 else queue, "Show"
+    )
+
+
+def _show(
+    request: HttpRequest,
+    wishes: Wishes,
+    now: Now,
+    *,
+    problem: str = "",
+    status: int = 200,
+    part: str = "live/ask.html",
+) -> HttpResponse:
+    """The form, drawn afresh with a fresh key, on the page that asked or as a page of its own."""
+    drawn = draw(wishes, actor_of(request), now, problem=problem)
+    if "HX-Request" in request.headers:
+        return HttpResponse(render_to_string(part, {"form": drawn}, request), status=status)
+    return render(request, "pages/generate.html", {"form": drawn}, status=status)
+
+
+def draw(
+    wishes: Wishes,
+    actor: Actor,
+    now: Now,
+    *,
+    chosen: Sequence[ProductRow] | None = None,
+    problem: str = "",
+) -> Form:
+    """The form for `wishes` as things stand now. With `chosen`, a page's first, which asks the database for
+    nothing more."""
+    first = chosen is not None
+    chosen = _chosen(wishes) if chosen is None else chosen
+    edits = wishes.prompt is not None and bool(chosen)
+    return Form(
+        key=uuid4().hex,
+        products=packed(wishes.product_ids),
+        count=len(chosen),
+        cards=tuple(_cards(wishes, now.states, _sample(wishes, chosen, now))),
+        shapes=tuple(_shapes(wishes)),
+        images=wishes.images,
+        templates=tuple(now.templates),
+        template=wishes.template,
+        prompt=wishes.prompt,
+        placeholders=tuple(_placeholders(chosen[0])) if edits else (),
+        seen=see(wishes.prompt or "", chosen[0], now.brand) if edits else None,
+        price=price(wishes, chosen, actor, now, first=first),
+        problem=problem,
+        shows=wishes.shows,
+        then=wishes.then,
+    )
+
+
+def first_form(product: ProductRow, actor: Actor, now: Now, *, provider: str, then: str) -> Form:
+    """The form of a product's own page: its template's text, one image, the provider it used last."""
+    template = default_template(product.category_path, now.templates)
+    wishes = Wishes(
+        product_ids=(product.id,),
+        providers=first_choice(now.states, provider),
+        models={},
+        template=template.name if template else "",
+        prompt=template.text if template else "",
+        images=1,
+        shape=SHAPES[0],
+        agreed={},
+        key="",
+        filled=template.name if template else "",
+        shows="product",
+        then=then,
+    )
+    return draw(wishes, actor, now, chosen=[product])
+
+
+# -- the parts of the form ---------------------------------------------------------------------------
+
+
+def first_choice(states: Sequence[ProviderRow], before: str = "") -> tuple[str, ...]:
+    """The provider that a fresh form has chosen: the one used `before` if it can be asked, else the first."""
+    able = [each.name for each in states if not _off(each)]
+    return (before,) if before in able else tuple(able[:1])
+
+
+def _off(state: ProviderRow) -> str:
+    """Why a provider cannot be asked now, in a few words; empty when it can."""
+    match state.state:
+        case "unavailable":
+            return "not set up"
+        case "off":
+            return "switched off"
+        case "paused":
+            return "paused"
+    return "not installed" if state.name not in quoting() else ""
+
+
+def _cards(wishes: Wishes, states: Sequence[ProviderRow], sample: str) -> Iterator[Card]:
+    for state in states:
+        provider = quoting().get(state.name)
+        card = _model(provider, wishes) if provider else None
+        yield Card(
+            name=state.name,
+            label=state.label,
+            off=_off(state),
+            chosen=state.name in wishes.providers and not _off(state),
+            models=tuple(
+                Model(each.id, each.label, each is card)
+                for each in (provider.models() if provider else ())
+                if not each.retired
+            ),
+            price=_price_of_one(provider, card, wishes, sample) if provider and card else "",
+            seconds=state.p50_s if state.p50_s is not None else card.typical_s if card else None,
+            simulated=state.simulated,
+        )
+    missing = sorted(quoting().keys() - {state.name for state in states})
+    for name in missing:
+        yield Card(name, quoting()[name].label, "no worker has started", False, (), "", None, True)
+
+
+def _model(provider: Provider, wishes: Wishes) -> ModelCard | None:
+    """The model that is chosen, or the provider's default."""
+    able = [card for card in provider.models() if not card.retired]
+    wanted = wishes.models.get(provider.name)
+    return next((card for card in able if card.id == wanted), able[0] if able else None)
+
+
+def _price_of_one(provider: Provider, card: ModelCard, wishes: Wishes, sample: str) -> str:
+    shape = wishes.shape if wishes.shape in card.shapes else card.shapes[0]
+    try:
+        quoted = provider.quote(ImageRequest(card.id, sample or "a product", shape))
+    except BadInput:
+        return "price unknown"
+    return _amount(quoted.expected, 1)
+
+
+def _sample(wishes: Wishes, chosen: Sequence[ProductRow], now: Now) -> str:
+    """A prompt as long as those that will be sent: some providers charge by its length."""
+    text = wishes.prompt
+    if text is None:
+        row = next((each for each in now.templates if each.name == (wishes.template or GENERAL)), None)
+        text = row.text if row else ""
+    return prompts.render(text, facts_of(chosen[0]), now.brand).prompt if chosen else text
+
+
+def _shapes(wishes: Wishes) -> Iterator[Shape]:
+    cards = [_model(quoting()[name], wishes) for name in wishes.providers]
+    for shape in SHAPES:
+        yield Shape(
+            shape, shape == wishes.shape, any(card is not None and shape not in card.shapes for card in cards)
+        )
+
+
+def _placeholders(product: ProductRow) -> list[str]:
+    """What can be put into a prompt for this product, its own attributes first."""
+    attributes = [f"attribute:{name}" for name in product.attributes]
+    return ["name", *attributes[:8], *(each for each in prompts.FIELDS if each not in ("name", "sku"))]
+
+
+def see(text: str, product: ProductRow, brand: str) -> Seen:
+    """`text` with each placeholder filled for `product`, cut so that what was filled in can be marked."""
+    facts = facts_of(product)
+    pieces: list[Piece] = []
+    at = 0
+    for each in prompts.placeholders(text):
+        begins = text.index(each.text, at)
+        pieces.append(Piece(text[at:begins], "text"))
+        alone = prompts.render(each.text, facts, brand)
+        kind = "missing" if alone.missing else "fact" if alone.used else "default"
+        pieces.append(Piece(alone.prompt, kind))
+        at = begins + len(each.text)
+    pieces.append(Piece(text[at:], "text"))
+    whole = prompts.render(text, facts, brand)
+    return Seen(
+        tuple(each for each in pieces if each.text),
+        len(whole.prompt.split()),
+        whole.missing,
+        tuple(prompts.problems(text)),
+    )
+
+
+def default_template(category_path: str, known: Sequence[TemplateRow]) -> TemplateRow | None:
+    """The template of the nearest category at or above this one, else the general one."""
+    by_category = {each.category_path: each for each in known if each.category_path}
+    parts = category_path.split(" > ") if category_path else []
+    for length in range(len(parts), 0, -1):
+        if found := by_category.get(" > ".join(parts[:length])):
+            return found
+    return next((each for each in known if each.general), None)
+
+
+def _refill(wishes: Wishes, known: Sequence[TemplateRow]) -> Wishes:
+    """Another template was picked: the editor takes its text."""
+    row = next((each for each in known if each.name == wishes.template), None)
+    return replace(wishes, prompt=row.text, filled=row.name) if row else wishes
+
+
+# -- the price ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """What one provider's share of a form would cost, and what it would take from budgets."""
+
+    provider: str
+    images: int
+    expected_micros: int | None
+    ceiling_micros: int | None
+    simulated: bool
+    missing: tuple[Missing, ...]
+    spending: tuple[Wish, ...]
+    seconds: float  # one call's
+
+
+def _chosen(wishes: Wishes) -> list[ProductRow]:
+    return catalogue.by_id(wishes.product_ids)
+
+
+def _asks(wishes: Wishes, chosen: Sequence[ProductRow], known: Sequence[TemplateRow]) -> Iterator[Ask]:
+    """One ask per provider."""
+    own = wishes.prompt
+    if own is not None:
+        row = next((each for each in known if each.name == wishes.template), None)
+        # Unchanged, it is the template's own wording, and the image remembers which.
+        own = None if row is not None and row.text.strip() == own.strip() else own
+    for name in wishes.providers:
+        card = _model(quoting()[name], wishes)
+        # A model that makes fewer images per call than are wanted is called once for each.
+        together = card is not None and wishes.images <= card.max_images
+        yield Ask(
+            products=chosen if together else [each for each in chosen for _ in range(wishes.images)],
+            provider=name,
+            model=card.id if card else None,
+            template=(wishes.template or None) if own is None else None,
+            prompt=own,
+            shape=wishes.shape,
+            images=wishes.images if together else 1,
+        )
+
+
+def _offer(ask: Ask, actor: Actor) -> Offered:
+    """From the same offer that asking makes."""
+    offered = generate.offer(ask, actor)
+    paths = {each.id: each.category_path for each in ask.products}
+    return Offered(
+        provider=ask.provider,
+        images=sum(each.images for each in offered.wanted),
+        expected_micros=offered.expected_micros,
+        ceiling_micros=offered.ceiling_micros,
+        simulated=offered.simulated,
+        missing=offered.missing,
+        spending=tuple(
+            Wish(
+                each.id,
+                each.ceiling_micros or 0,
+                each.simulated,
+                each.provider,
+                paths[each.product_id],
+                actor.name,
+                None,
+            )
+            for each in offered.wanted
+        ),
+        seconds=_card_of(ask).typical_s,
+    )
+
+
+def first_offer(ask: Ask, text: str, brand: str, actor: Actor, state: ProviderRow) -> Offered:
+    """The offer of a page's first form, one call for one product, from what the page has read already."""
+    (product,) = ask.products
+    rendered = prompts.render(text, facts_of(product), brand)
+    card = _card_of(ask)
+    quoted = quoting()[ask.provider].quote(ImageRequest(card.id, rendered.prompt, ask.shape, ask.images))
+    gaps = (Missing(product.sku, rendered.missing),) if rendered.missing else ()
+    spends = Wish(
+        uuid4(), quoted.ceiling or 0, state.simulated, ask.provider, product.category_path, actor.name, None
+    )
+    return Offered(
+        provider=ask.provider,
+        images=0 if gaps else ask.images,
+        expected_micros=quoted.expected,
+        ceiling_micros=quoted.ceiling,
+        simulated=state.simulated,
+        missing=gaps,
+        spending=() if gaps else (spends,),
+        seconds=card.typical_s,
+    )
+
+
+def _card_of(ask: Ask) -> ModelCard:
+    card = model_card(quoting()[ask.provider], ask.model or "")
+    assert card is not None, "an ask of this page names a model of its provider"
+    return card
+
+
+def price(
+    wishes: Wishes, chosen: Sequence[ProductRow], actor: Actor, now: "Now", *, first: bool = False
+) -> Price:
+    """What `wishes` would cost now; `first`, from what was read already."""
+    offers: list[Offered] = []
+    problem = "" if wishes.providers else "Choose a provider."
+    able = {each.name: each for each in now.states if not _off(each)}
+    try:
+        for ask in _asks(wishes, chosen, now.templates):
+            if ask.provider not in able:
+                raise BadInput("this provider cannot be asked now; choose another", field="provider")
+            offers.append(
+                first_offer(ask, wishes.prompt or "", now.brand, actor, able[ask.provider])
+                if first
+                else _offer(ask, actor)
+            )
+    except BadInput as trouble:
+        problem = _sentence(trouble)
+    missing = {gap.sku: gap for each in offers for gap in each.missing}
+    spending = [wish for each in offers for wish in each.spending]
+    room = ledger.room_for(spending, now.budgets) if spending else None
+    if room and room.refusal and not room.fits and "no spending limit" in room.refusal:
+        problem = _sentence(BadInput(room.refusal))
+    images = sum(each.images for each in offers)
+    expected, ceiling = (
+        _sum(each.expected_micros for each in offers),
+        _sum(each.ceiling_micros for each in offers),
+    )
+    asks_now = not problem and not missing
+    return Price(
+        images=images,
+        total=_amount(expected, images) if asks_now else "",
+        note=_note(expected, ceiling, images) if asks_now else "",
+        seconds=max((_seconds(each, able[each.provider]) for each in offers), default=None),
+        left=_left(spending, now.budgets) if asks_now else "",
+        short=(
+            f"{count(room.fits)} of {count(room.asked)} fit the budget now; the rest waits."
+            if room and room.fits < room.asked
+            else ""
+        ),
+        problem=problem,
+        missing=tuple(missing.values())[:3],
+        missing_count=len(missing),
+        products=len(chosen),
+        simulated=bool(offers) and all(each.simulated for each in offers) and expected != 0,
+        agreed={each.provider: each.expected_micros for each in offers if each.expected_micros is not None},
+    )
+
+
+def _sum(amounts: Iterable[int | None]) -> int | None:
+    """The sum, or None when one of them is unknown."""
+    known = list(amounts)
+    return None if None in known else sum(each for each in known if each is not None)
+
+
+def _seconds(offered: Offered, state: ProviderRow) -> float:
+    """About how long it takes: one call's median, as often as calls do not fit beside each other."""
+    one = state.p50_s if state.p50_s is not None else offered.seconds
+    calls = state.pending + max(len(offered.spending), 1)
+    return one * -(-calls // max(state.max_in_flight, 1))
+
+
+def _amount(micros: int | None, images: int) -> str:
+    if micros is None:
+        return "price unknown"
+    if micros == 0:
+        return "free"
+    value = dollars(micros)
+    return price_words(value) if images == 1 or value < 1 else money(value)
+
+
+def _note(expected: int | None, ceiling: int | None, images: int) -> str:
+    if expected is None or ceiling is None:
+        return "Nobody knows the price of this model: enter one before it is asked."
+    return f"At most {_amount(ceiling, images)}." if ceiling > expected else ""
+
+
+def _left(spending: Sequence[Wish], live: Sequence[BudgetState]) -> str:
+    """What is left of the tightest budget that all of it counts against."""
+    applying = [
+        budget
+        for budget in live
+        if all(
+            budget.simulated == wish.simulated
+            and budget.covers(
+                provider=wish.provider,
+                category_path=wish.category_path,
+                person_name=wish.person_name,
+                run_id=None,
+            )
+            for wish in spending
+        )
+    ]
+    if not any(wish.amount_micros for wish in spending) or not applying:
+        return ""
+    tightest = min(applying, key=lambda budget: budget.left_micros)
+    return f"{money(dollars(tightest.left_micros))} left {_period(tightest)}"
+
+
+def _period(budget: BudgetState) -> str:
+    return {
+        "day": "in today’s budget",
+        "week": "in this week’s budget",
+        "month": "in this month’s budget",
+    }.get(budget.period, "in the budget")
+
+
+def _sentence(problem: Exception) -> str:
+    words = str(problem)
+    return words[:1].upper() + words[1:] + ("" if words.endswith(".") else ".")

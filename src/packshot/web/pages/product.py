@@ -1,0 +1,230 @@
+"""One product: its images on a stage and a film strip, what is being made, what is known of it, and the form
+to make more. Kept up to date while it is open."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_safe
+
+from packshot.catalogue import finding
+from packshot.catalogue.finding import Neighbour
+from packshot.catalogue.products import ProductRow
+from packshot.events import Happening
+from packshot.reports import products as reads
+from packshot.reports.products import Making, ProductFacts, ProductImage
+from packshot.web import live
+from packshot.web.live import Topic
+from packshot.web.pages import generate, products
+from packshot.web.security import actor_of, needs
+
+FRAMES_SHOWN = 60
+HISTORY_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """The product before or after in the list that one came from."""
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """Everything of a product that changes while its page is open. None of it is one person's."""
+
+    product_id: UUID
+    sku: str
+    name: str
+    images: tuple[ProductImage, ...]  # newest first
+    of_all: int
+    making: tuple[Making, ...]  # waiting or being made, newest first
+    failed: int
+    uncertain: int
+
+    @property
+    def active(self) -> ProductImage | None:
+        return next((image for image in self.images if image.active), None)
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What the stream tells of a product: the strip as it is now, which of its images to draw again, and who
+    chose what shoppers see, if that is the news."""
+
+    strip: Strip
+    images: tuple[ProductImage, ...]
+    chosen_by: str
+    event_id: int
+
+
+@needs("read")
+@require_safe
+def product(request: HttpRequest, sku: str) -> HttpResponse:
+    """The page of the product with this SKU, or with this id where a SKU cannot stand in an address."""
+    found = _find(sku)
+    if context := _context_of_referer(request):
+        return HttpResponseRedirect(f"{request.path}?{context}")
+    stream = live.address(f"product:{found.id}")
+    strip = _strip(found)
+    sought = products.sought_of(request.GET)
+    before, after = finding.neighbours(found.id, sought)
+    actor = actor_of(request)
+    here = products.product_url(found.sku, found.id)
+    context = products.query_of(sought)
+    return render(
+        request,
+        "pages/product.html",
+        {
+            "stream": stream,
+            "may": actor.may,
+            "product": found,
+            "strip": strip,
+            "staged": _shown(strip, request.GET),
+            "before": _near(before, context),
+            "after": _near(after, context),
+            "list_url": products.address(sought),
+            "here": f"{here}?{context}" if context else here,
+            "history_shown": HISTORY_SHOWN,
+            "addresses": _addresses(found),
+            "form": generate.first_form(
+                _row(found),
+                actor,
+                generate.read_now(),
+                provider=strip.images[0].provider if strip.images else "",
+                then=f"{here}?{context}" if context else here,
+            )
+            if actor.may("generate") and found.archived_at is None
+            else None,
+        },
+    )
+
+
+def _find(sku: str) -> ProductFacts:
+    found = reads.product_by_sku(sku) if "\x00" not in sku else None
+    if found is None and (product_id := products.id_of(sku)):
+        found = reads.product_by_id(product_id)
+    if found is None:
+        raise Http404
+    return found
+
+
+def _context_of_referer(request: HttpRequest) -> str:
+    """The filter of the list that one comes from, which then stands in this page's address too."""
+    referer = urlsplit(request.headers.get("Referer", ""))
+    if (
+        request.method != "GET"
+        or "HX-Request" in request.headers
+        or referer.path != reverse("products")
+        or referer.netloc != request.get_host()
+        or products.query_of(products.sought_of(request.GET))
+    ):
+        return ""
+    context = products.query_of(products.sought_of(QueryDict(referer.query)))
+    own = request.GET.urlencode()
+    return "&".join(part for part in (context, own) if part) if context else ""
+
+
+def _strip(found: ProductFacts) -> Strip:
+    images = reads.images_of(found.id, FRAMES_SHOWN)
+    under_way = reads.making_of(found.id)
+    return Strip(
+        product_id=found.id,
+        sku=found.sku,
+        name=found.name,
+        images=tuple(images),
+        of_all=images[0].of_all if images else 0,
+        making=tuple(each for each in under_way if each.status in ("pending", "processing")),
+        failed=sum(each.status == "failed" for each in under_way),
+        uncertain=sum(each.status == "uncertain" for each in under_way),
+    )
+
+
+def _shown(strip: Strip, given: Mapping[str, str]) -> ProductImage | None:
+    """The image on the stage: the one asked for, else the active, else the newest that can be shown."""
+    wanted = products.id_of(given.get("image"))
+    by_wish = next((image for image in strip.images if image.image_id == wanted), None)
+    newest = next((image for image in strip.images if image.state == "ready"), None)
+    return by_wish or strip.active or newest or (strip.images[0] if strip.images else None)
+
+
+def _near(neighbour: Neighbour | None, context: str) -> Near | None:
+    if neighbour is None:
+        return None
+    url = products.product_url(neighbour.sku, neighbour.id)
+    return Near(neighbour.name, f"{url}?{context}" if context else url)
+
+
+def _addresses(found: ProductFacts) -> list[tuple[str, str, bool]]:
+    """Where the shop's own images are: label, address, and whether it may be followed. Never fetched."""
+    given = [("Shop image", found.listed_image_url)] if found.listed_image_url else []
+    given += [("Reference", address) for address in found.reference_image_urls]
+    return [(label, address, address.startswith(("http://", "https://"))) for label, address in given]
+
+
+def _row(found: ProductFacts) -> ProductRow:
+    return ProductRow(
+        found.id, found.sku, found.name, found.description, found.category_path, found.attributes
+    )
+
+
+# -- what the stream shows ---------------------------------------------------------------------------
+
+
+def news(
+    product_id: UUID, image_ids: Collection[UUID], *, chosen_by: str = "", event_id: int = 0
+) -> News | None:
+    """A product as it is now, with these images and the active one to be drawn again."""
+    found = reads.product_by_id(product_id)
+    if found is None:
+        return None
+    strip = _strip(found)
+    images = tuple(each for each in strip.images if each.image_id in image_ids or each.active)
+    return News(strip, images, chosen_by, event_id)
+
+
+def _news(happenings: Sequence[Happening], argument: str) -> News | None:
+    product_id = products.id_of(argument)
+    if product_id is None:
+        return None
+    mine = [each for each in happenings if _is_of(each, product_id)]
+    if not mine:
+        return None
+    images: set[UUID] = set()
+    for each in mine:
+        named = (
+            (each.data.get("image"), each.data.get("before")) if each.topic == "product" else (each.subject,)
+        )
+        images |= {image for name in named if name and (image := products.id_of(str(name)))}
+    choice = next((each for each in reversed(mine) if each.kind in ("activated", "restored")), None)
+    by = str(choice.data.get("by", "")) if choice else ""
+    return news(product_id, images, chosen_by=by, event_id=choice.id if choice else 0)
+
+
+def _is_of(each: Happening, product_id: UUID) -> bool:
+    match each.topic:
+        case "product":
+            return each.subject == str(product_id)
+        case "image":
+            return each.data.get("product") == str(product_id)
+        case "generation":
+            # A generation names its product by SKU, or by nothing.
+            sku = each.data.get("sku")
+            return sku is None or sku == _sku_of(product_id)
+    return False
+
+
+@lru_cache(maxsize=1024)
+def _sku_of(product_id: UUID) -> str | None:
+    """A product keeps its SKU for life, so this is asked once."""
+    found = reads.product_by_id(product_id)
+    return found.sku if found else None
+
+
+live.offer(Topic("product", "read", "live/product.html", _news, takes_argument=True, every_s=0.25))
