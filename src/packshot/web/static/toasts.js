@@ -21,8 +21,8 @@ const run = (toast) => {
   for (const name of ["pointerenter", "focusin"]) toast.addEventListener(name, stop);
   for (const name of ["pointerleave", "focusout"]) toast.addEventListener(name, () => (stop(), start()));
   toast.addEventListener("click", ({ target }) => target.closest("[data-dismiss]") && leave(toast));
-  // An undo that was taken has its own result.
-  toast.addEventListener("htmx:after:request", () => leave(toast));
+  // An undo that was taken has its own result. Not sooner: what it answers is not swapped for a button that is gone.
+  toast.addEventListener("htmx:finally:request", () => leave(toast));
   start();
 };
 
