@@ -5,6 +5,7 @@ from django.urls import URLPattern, path, re_path
 
 from packshot.web import assets, live
 from packshot.web.pages import (
+    budgets,
     choosing,
     desk,
     doors,
@@ -43,6 +44,11 @@ urlpatterns: list[URLPattern] = [
     path("admin/queue/<uuid:generation_id>", queue.generation, name="generation"),
     path("search", desk.search, name="search"),
     path("imports", imports.history, name="imports"),
+    path("admin/budgets", budgets.budgets, name="budgets"),
+    path("admin/budgets/statement.csv", budgets.statement, name="statement"),
+    path("admin/budgets/new", budgets.new, name="budget_new"),
+    path("admin/budgets/<uuid:budget_id>", budgets.budget, name="budget"),
+    path("admin/budgets/<uuid:budget_id>/archive", budgets.archive, name="budget_archive"),
     path("imports/plan", imports.plan, name="import_plan"),
     path("imports/apply", imports.apply, name="import_apply"),
     path("imports/<uuid:record_id>", imports.record, name="import_record"),

@@ -43,6 +43,7 @@ STYLES = (
     "imports",
     "templates",
     "settings",
+    "budgets",
     "doors",
     "style",
     "small",

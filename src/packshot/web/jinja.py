@@ -44,6 +44,7 @@ PLACES = (
     Place("products", "Products", "package", "read", "p"),
     Place("imports", "Imports", "file-up", "read", "i", managing=True),
     Place("templates", "Templates", "text-quote", "read", "m", managing=True),
+    Place("budgets", "Budgets", "wallet", "read_costs", "b", managing=True),
     Place("settings", "Settings", "settings", "read", "s", managing=True),
 )
 
