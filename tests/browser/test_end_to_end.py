@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 class Site:
     """`packshot up` in a folder of its own, and its command line."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, timer_scale: int = 5) -> None:
         self.data = Path(tempfile.mkdtemp(prefix="packshot-story-", dir="/var/tmp"))
         self.data.chmod(0o755)  # as root the database runs as another user, who must be able to pass
         with socket.socket() as probe:
@@ -37,7 +37,7 @@ class Site:
             **{name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "BLOB_URL")},
             "PACKSHOT_DATA": str(self.data),
             "PACKSHOT_PORT": str(self.port),
-            "PACKSHOT_TIMER_SCALE": "5",
+            "PACKSHOT_TIMER_SCALE": str(timer_scale),
             "COLUMNS": "120",
         }
         self.log = self.data / "up.log"
@@ -112,7 +112,7 @@ def site() -> Iterator[Site]:
 
 def landed(page: Page) -> list[str]:
     """The generations that the page shows as completed, newest first."""
-    rows = page.locator('tr[data-list="generations"][data-status="completed"]')
+    rows = page.locator('tr[data-list="queue"][data-status="completed"]')
     return rows.evaluate_all("rows => rows.map(row => row.id)")
 
 
@@ -135,6 +135,7 @@ def test_a_newcomer_imports_asks_and_watches_every_image_land(site: Site, browse
     page.locator("input[type=password]").fill(site.password())
     page.keyboard.press("Enter")
     page.wait_for_url("**/admin")
+    page.goto(site.url + "/admin/queue")
     page.evaluate("window.neverReloaded = true")
     expect(page.locator(".live[data-state=live]")).to_be_visible()
 
@@ -149,9 +150,12 @@ def test_a_newcomer_imports_asks_and_watches_every_image_land(site: Site, browse
         page.wait_for_timeout(100)
     # One after the other, not all at the end.
     assert len(set(seen_at_each_look)) >= 3, seen_at_each_look
-    tiles = page.locator('li[data-list="images"] img')
+    overview = context.new_page()
+    overview.goto(site.url + "/admin")
+    tiles = overview.locator('li[data-list="images"] img')
     expect(tiles.first).to_be_visible()
     assert tiles.first.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
+    overview.close()
     assert page.evaluate("window.neverReloaded") is True
 
     # The web process is killed; what happens meanwhile is shown after the stream resumed, without a reload.

@@ -27,7 +27,7 @@ from tests.browser import story
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-ALL = Audience(("figures", "generations", "images", "providers"), "administrator", "en")
+ALL = Audience(("activity", "figures", "images", "providers", "queue", "queue-waits"), "administrator", "en")
 
 
 class Maker:
@@ -572,7 +572,7 @@ def provider(monkeypatch) -> build.StandIn:
 
 def test_the_overview_offers_what_it_follows():
     assert live._topics.keys() >= set(ALL.topics)
-    assert overview.GENERATIONS_SHOWN == 20
+    assert overview.IMAGES_SHOWN == 10
 
 
 def frame_of(audience: Audience, since: int, *, replay: bool = False) -> str:
@@ -597,9 +597,13 @@ def test_a_frame_shows_what_changed_by_the_pages_own_rows(provider):
     client = Client()
     client.force_login(story.person())
     page = client.get("/admin").text
-    row = page.partition(f'<tr id="generation-{done}"')[2].partition("</tr>")[0]
-    assert row
-    assert squeezed(row) in squeezed(frame)
+    for start, end in (
+        (f'<li class="frame" id="image-{image.id}"', "</li>"),
+        ('<ol class="activity"', "</ol>"),
+    ):
+        part = page.partition(start)[2].partition(end)[0]
+        assert part
+        assert squeezed(part) in squeezed(frame)
 
 
 def squeezed(markup: str) -> str:
@@ -608,10 +612,12 @@ def squeezed(markup: str) -> str:
 
 
 def test_what_is_no_longer_among_the_newest_is_not_sent(provider):
-    first = story.ask(provider, 1)[0]
-    story.ask(provider, 25)
-    happen(str(first))
-    assert f"generation-{first}" not in frame_of(ALL, events.newest_id() - 1)
+    story.ask(provider, 11)
+    first, *_, last = [story.land(claim, look=False) for claim in story.begin(provider, build.process().id)]
+    happen(str(first.id), str(last.id), topic="image")
+    frame = frame_of(Audience(("images",), "administrator", "en"), events.newest_id() - 2)
+    assert f"image-{first.id}" not in frame
+    assert f"image-{last.id}" in frame
 
 
 def test_a_provider_that_pauses_is_seen_on_every_waiting_row(provider):

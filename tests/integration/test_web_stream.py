@@ -22,7 +22,7 @@ from tests.browser.server import Server
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-TOPICS = "/events?topics=figures,generations,images,providers"
+TOPICS = "/events?topics=activity,figures,images,providers"
 
 
 @pytest.fixture(scope="module")

@@ -312,7 +312,7 @@ def _providers() -> Finding:
             for row in paused
         )
         return Finding("providers", False, said, remedy)
-    if not any(row.state in ("healthy", "waiting") for row in rows):
+    if not any(row.state in ("healthy", "waiting", "testing", "stopped") for row in rows):
         return Finding(
             "providers", False, said, f"Switch one on: {program()} provider on NAME --limit DOLLARS"
         )

@@ -33,6 +33,8 @@ _TONES = {
     "uncertain": "yellow",
     "paused": "yellow",
     "waiting": "yellow",
+    "testing": "yellow",
+    "stopped": "red",
     "processing": "cyan",
     "cancelled": "dim",
     "off": "dim",

@@ -1,7 +1,7 @@
 """The end of attempts: images, money, status, statistics and news, written in one transaction."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -11,7 +11,7 @@ from django.db import transaction
 from packshot import catalogue, events, generations, ledger, reports
 from packshot.events import Happening
 from packshot.generations import End, Standing, Step
-from packshot.generations.policy import RETRYABLE, Verdict, cost_is_open, verdict
+from packshot.generations.policy import OUTAGE_AFTER, RETRYABLE, Verdict, cost_is_open, verdict
 from packshot.kernel.errors import Charge, Misconfigured, ProviderError, TryLater
 from packshot.kernel.faults import fault_point
 from packshot.kernel.money import show
@@ -97,7 +97,9 @@ class _Closing:
         generations.keep_evidence(self.evidence, by_name=by_name)
         generations.end_attempts(self.ends)
         generations.make_wait(self.waits)
-        generations.calm(sorted(self.calm - self.waits.keys()))
+        recovered = self.calm - self.waits.keys()
+        generations.calm(sorted(recovered))
+        self._tell_circuits(busy, recovered)
         for provider, error in sorted(self.pauses.items()):
             if generations.pause(provider, kind=error.kind, message=error.reason[:MESSAGE_LIMIT]):
                 self.news.append(Happening("provider", "paused", provider, {"kind": error.kind}))
@@ -115,6 +117,10 @@ class _Closing:
         booked = ledger.settle(self.settlements)
         freed = ledger.release(self.releases) + sum(each.freed_micros for each in booked)
         booked += ledger.adjust(self.extra)
+        for attempt_id, amount in self.extra.items():
+            generations.add_cost(
+                standing[attempt_id].generation_id, amount_micros=amount, cost_unknown=None
+            )
         fault_point("close.settled")
         reports.add(self._deltas(standing, done_at, booked, new_images), slot=self.slot)
         fault_point("close.counted")
@@ -133,6 +139,19 @@ class _Closing:
             )
         events.tell(self.news)
         fault_point("close.told")
+
+    def _tell_circuits(self, busy: dict[str, int], recovered: Collection[str]) -> None:
+        """A provider was busy so often in a row that it is left alone, or it answers again."""
+        self.news += [
+            Happening("provider", "stopped", provider, {"busy_in_row": OUTAGE_AFTER})
+            for provider in sorted(self.waits)
+            if busy.get(provider, 0) + 1 == OUTAGE_AFTER
+        ]
+        self.news += [
+            Happening("provider", "recovered", provider)
+            for provider in sorted(recovered)
+            if busy.get(provider, 0) >= OUTAGE_AFTER
+        ]
 
     def _touched_providers(self) -> list[str]:
         """The providers whose rows this will change: theirs is the first lock, so it is decided first.

@@ -7,6 +7,8 @@ from uuid import UUID
 
 from django.db import connection
 
+from packshot.generations.policy import OUTAGE_AFTER
+
 
 @dataclass(frozen=True, slots=True)
 class ProviderFacts:
@@ -89,12 +91,13 @@ def open_gate(provider: str) -> Gate:
                     greatest(per_minute / 60.0, 1),
                     tokens + extract(epoch FROM clock_timestamp() - refilled_at) * per_minute / 60.0
                 ),
-                max_in_flight - (
+                -- The circuit: after so many busy answers in a row one request tries whether it is over.
+                CASE WHEN busy_in_row >= %s THEN least(max_in_flight, 1) ELSE max_in_flight END - (
                     SELECT count(*) FROM packshot_attempt AS attempt
                     WHERE attempt.provider = %s AND attempt.state IN ('intent', 'sending', 'accepted'))
             FROM packshot_provider WHERE name = %s
             """,
-            [provider, provider],
+            [OUTAGE_AFTER, provider, provider],
         )
         row = cursor.fetchone()
     if row is None:

@@ -1,5 +1,6 @@
 """Rollups and the read models behind the pages: the five views, and the lists that the Overview shows."""
 
+from packshot.reports.activity import Happened, activity
 from packshot.reports.reads import (
     Dashboard,
     EndedRequest,
@@ -26,6 +27,7 @@ __all__ = [
     "Difference",
     "EndedRequest",
     "GenerationRow",
+    "Happened",
     "ImageTile",
     "NamedProduct",
     "ProviderRow",
@@ -33,6 +35,7 @@ __all__ = [
     "Span",
     "Sums",
     "Timeline",
+    "activity",
     "add",
     "by_day",
     "by_hour",

@@ -11,7 +11,9 @@ from uuid import UUID
 from packshot.reports.sql import containing as _containing
 from packshot.reports.sql import read as _read
 
-ProviderState = Literal["healthy", "waiting", "paused", "off", "unavailable"]
+# `stopped` and `testing` are the circuit: busy so often in a row that it is left alone for a while, and then
+# asked once whether that is over. `waiting` is a wait that it asked for.
+ProviderState = Literal["healthy", "waiting", "testing", "stopped", "paused", "off", "unavailable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +162,9 @@ _PROVIDERS = """
             WHEN NOT record.available THEN 'unavailable'
             WHEN NOT record.simulated AND NOT record.switched_on THEN 'off'
             WHEN record.paused_at IS NOT NULL THEN 'paused'
+            WHEN record.wait_until > packshot_now() AND record.busy_in_row >= 3 THEN 'stopped'
             WHEN record.wait_until > packshot_now() THEN 'waiting'
+            WHEN record.busy_in_row >= 3 THEN 'testing'
             ELSE 'healthy'
         END AS state,
         record.simulated, record.paused_kind, record.paused_message,

@@ -162,21 +162,25 @@ def bars(
     )
     slot = 100 / len(buckets)
     width = min(slot * _BAR_SHARE, _WIDEST_BAR)
-    layers: list[list[str]] = [[] for _ in shown]
+    layers: list[tuple[list[str], list[str]]] = [([], []) for _ in shown]
     hits = []
     for place, (bucket, column) in enumerate(zip(buckets, columns, strict=True)):
-        x = place * slot + (slot - width) / 2
-        paler = ' class="unfinished"' if unfinished and place == len(buckets) - 1 else ""
-        for layer, (top, tall) in zip(layers, _stack(column, plot), strict=True):
+        x = _n(place * slot + (slot - width) / 2)
+        paler = unfinished and place == len(buckets) - 1
+        for (whole, pale), (top, tall) in zip(layers, _stack(column, plot), strict=True):
             if tall:
-                layer.append(
-                    f'<rect{paler} x="{_n(x)}%" y="{_n(top)}" width="{_n(width)}%" height="{_n(tall)}"/>'
-                )
+                (pale if paler else whole).append(f"M{x} {_n(top)}h{_n(width)}v{_n(tall)}H{x}z")
         hits.append(_hit(place * slot, slot, height, _tip(bucket.name, shown, column, scale)))
-    stacks = zip(shown, layers, strict=True)
+    stacks = []
+    for each, (whole, pale) in zip(shown, layers, strict=True):
+        stacks.append(f'<path class="stack {_tone(each)}" d="{"".join(whole)}"/>')
+        if pale:
+            stacks.append(f'<path class="stack {_tone(each)} unfinished" d="{"".join(pale)}"/>')
     parts = [
         plot.grid,
-        *(f'<g class="stack {_tone(each)}">{"".join(layer)}</g>' for each, layer in stacks),
+        # One path a series, in a box that is a hundred wide and as tall as the drawing.
+        f'<svg class="plot" width="100%" height="{height}" viewBox="0 0 100 {height}" '
+        f'preserveAspectRatio="none">{"".join(stacks)}</svg>',
         plot.zero,
         *hits,
         _labels([(place * slot + slot / 2, bucket.tick) for place, bucket in enumerate(buckets)], height),
@@ -283,7 +287,7 @@ def scatter(
             shown.append((size_name, show_size(point.size)))
         return [(name[:1].upper() + name[1:], value) for name, value in shown]
 
-    parts = [plot.grid, _text(f"{-plot.gutter_px}", 8, f"↑ {up_name}", "start")]
+    parts = [plot.grid, _text("0", 8, f"↑ {up_name}", "start")]
     parts += [
         _text(f"{_n((tick - x_ticks[0]) / width * 100)}%", inner - 5, across.axis(tick)) for tick in x_ticks
     ]

@@ -1,5 +1,5 @@
 """The template engine: autoescape everywhere, a name that does not exist is an error, and the few functions
-that templates call. This is the only module that makes markup out of text."""
+that templates call. Only this module and `charts` make markup out of text."""
 
 import json
 import re

@@ -67,6 +67,8 @@ ERRORS: dict[ErrorKind, str] = {
 PROVIDER_STATES: dict[ProviderState, Word] = {
     "healthy": Word("Healthy", "check", "ok"),
     "waiting": Word("Waiting", "clock", "warn"),
+    "testing": Word("Testing", "circle-alert", "warn"),
+    "stopped": Word("Stopped", "ban", "bad"),
     "paused": Word("Paused", "circle-pause", "warn"),
     "off": Word("Off", "power"),
     "unavailable": Word("Not set up", "key-round"),
@@ -102,6 +104,29 @@ def price(dollars: Decimal) -> str:
 def count(number: int) -> str:
     """`1,284`."""
     return number_format(number, decimal_pos=0, force_grouping=True)
+
+
+def axis_count(number: float) -> str:
+    """A number beside an axis: `500`, `12k`, `1.5M`."""
+    for size, sign in ((1_000_000_000, "B"), (1_000_000, "M"), (1_000, "k")):
+        if abs(number) >= 10 * size or (size > 1_000 and abs(number) >= size):
+            return f"{_shortest(number / size)}{sign}"
+    return _shortest(number)
+
+
+def axis_money(micros: float) -> str:
+    """Micro-dollars beside an axis: `$20`, `$0.50`, `$12k`."""
+    dollars = micros / 1_000_000
+    sign = "-" if dollars < 0 else ""
+    if dollars == int(dollars):
+        return f"{sign}${axis_count(abs(dollars))}"
+    places = 2 if round(dollars, 2) == dollars else 4
+    return f"{sign}${number_format(abs(dollars), decimal_pos=places)}"
+
+
+def _shortest(number: float) -> str:
+    whole = number == int(number)
+    return number_format(int(number) if whole else round(number, 2), use_l10n=True, force_grouping=True)
 
 
 def percent(share: Decimal | float) -> str:

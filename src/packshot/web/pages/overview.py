@@ -1,25 +1,45 @@
-"""The Overview: the queue, the money and the newest images, kept up to date while it is open."""
+"""The Overview: queue, money, newest images and what happens, kept up to date while it is open."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.formats import date_format
 from django.views.decorators.http import require_safe
 
 from packshot import reports
 from packshot.catalogue.models import Product
 from packshot.events import Happening
-from packshot.reports import GenerationRow, ImageTile, ProviderRow
-from packshot.web import live
-from packshot.web.figures import KeyFigures, key_figures
+from packshot.flows.desk import quoting, uses_simulator
+from packshot.kernel.money import dollars
+from packshot.reports import Happened, ImageTile, Sums, Timeline
+from packshot.web import charts, live, words
+from packshot.web.charts import Bucket, Drawing, Level, Scale, Series, Words
+from packshot.web.figures import (
+    HOURS_SHOWN,
+    Health,
+    Limit,
+    OverviewFigures,
+    health,
+    key_figures,
+    overview_figures,
+    read_hours,
+    read_limit,
+)
 from packshot.web.live import Topic
-from packshot.web.security import needs
+from packshot.web.security import actor_of, needs
 
-GENERATIONS_SHOWN = 20
+DAYS_SHOWN = 30
 IMAGES_SHOWN = 10
-# What can change why a pending generation waits, whichever it is.
-_TOUCHES_EVERY_ROW = {"provider", "budget", "spending"}
+LINES_SHOWN = 8
+# Bottom up, for ever; whoever comes later is stacked on top of these.
+STACKED = ("openai", "midjourney", "stability", "flux", "sandbox")
+COUNTS = Scale(lambda number: words.count(int(number)), words.axis_count, whole=True)
+MONEY = Scale(lambda micros: words.money(dollars(int(micros))), words.axis_money, least=1_000_000)
+_HAPPENS = {"generation", "image", "product", "catalogue", "provider", "spending"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,24 +49,49 @@ class FirstUse:
     has_products: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Charts:
+    """What was made by the hour and what it cost by the day; the cost is for those who may see it."""
+
+    made: Drawing
+    cost: Drawing
+
+
 @needs("read")
 @require_safe
 def overview(request: HttpRequest) -> HttpResponse:
     """The page itself, and what a browser fetches again when it lost track."""
-    stream = live.address("figures", "generations", "images", "providers")
-    generations = reports.newest_generations(GENERATIONS_SHOWN)
+    stream = live.address("figures", "images", "providers", "activity")
+    now, hours, limit = key_figures(), read_hours(), read_limit()
+    new = now.nothing_yet
     return render(
         request,
         "pages/overview.html",
         {
             "stream": stream,
-            "generations": generations,
-            "images": reports.newest_images(IMAGES_SHOWN),
-            "providers": reports.providers(),
-            "first_use": None if generations else _first_use(),
-            "generations_shown": GENERATIONS_SHOWN,
+            "greeting": _greeting(hours),
+            "figures": lambda: now,
+            "cards": overview_figures(now, hours, limit),
+            "images": () if new else reports.newest_images(IMAGES_SHOWN),
             "images_shown": IMAGES_SHOWN,
+            "providers": health(reports.providers(), hours),
+            "charts": None
+            if new
+            else draw(hours, reports.by_day(simulated=uses_simulator(), days=DAYS_SHOWN), limit),
+            "activity": () if new else reports.activity(LINES_SHOWN),
+            "first_use": _first_use() if new else None,
         },
+    )
+
+
+@needs("read")
+@require_safe
+def charts_again(request: HttpRequest) -> HttpResponse:
+    """The charts alone: the page fetches them once a minute."""
+    days = reports.by_day(simulated=uses_simulator(), days=DAYS_SHOWN)
+    drawn = draw(read_hours(), days, read_limit())
+    return render(
+        request, "live/charts.html", {"charts": drawn, "costs": actor_of(request).may("read_costs")}
     )
 
 
@@ -54,25 +99,94 @@ def _first_use() -> FirstUse:
     return FirstUse(Product.objects.filter(archived_at=None).exists())
 
 
+def _greeting(hours: Timeline) -> str:
+    """By the site's own clock: the people of a shop mostly live in its time."""
+    hour = hours.spans[-1].starts_at.astimezone(ZoneInfo(hours.zone)).hour
+    return "Good morning" if 4 <= hour < 12 else "Good afternoon" if 12 <= hour < 18 else "Good evening"
+
+
+# -- charts ----------------------------------------------------------------------------------------
+
+
+def draw(hours: Timeline, days: Timeline, limit: Limit | None) -> Charts:
+    """Both charts, from what was read."""
+    return Charts(_made_by_hour(hours), _cost_by_day(days, limit))
+
+
+def _made_by_hour(hours: Timeline) -> Drawing:
+    spans = hours.spans[-HOURS_SHOWN:]
+    buckets = [_hour(span.starts_at, span.ends_at, hours.zone) for span in spans]
+    series = [
+        Series(_label(each.provider), each.images[-HOURS_SHOWN:], each.provider)
+        for each in in_order(hours.providers)
+        if any(each.images[-HOURS_SHOWN:])
+    ]
+    totals = [sum(column) for column in zip(*(each.values for each in series), strict=True)]
+    finding = ""
+    if totals:
+        best = max(range(len(totals)), key=totals.__getitem__)
+        finding = (
+            f"{words.count(int(sum(totals)))} images in 24 hours, most of them in the hour "
+            f"{buckets[best].name}: {words.count(int(totals[best]))}."
+        )
+    said = Words(finding, "Images by hour and provider", "Hour", "No image in 24 hours")
+    return charts.bars(series, buckets, said, COUNTS, unfinished=True)
+
+
+def _cost_by_day(days: Timeline, limit: Limit | None) -> Drawing:
+    buckets = [_day(span.starts_at, days.zone) for span in days.spans]
+    series = [
+        Series(_label(each.provider), each.amount_micros, each.provider)
+        for each in in_order(days.providers)
+        if any(each.amount_micros)
+    ]
+    totals = days.amounts()
+    dearest = max(totals, default=0)
+    today, total, most = (words.money(dollars(amount)) for amount in (totals[-1], sum(totals), dearest))
+    on = buckets[totals.index(dearest)].name
+    finding = f"{today} today, {total} in {len(totals)} days, most on {on}: {most}."
+    said = Words(finding, "Cost by day and provider", "Day", f"Nothing was spent in {len(totals)} days")
+    level = None
+    if limit and limit.period == "daily":
+        level = Level(int(limit.limit * 1_000_000), f"{words.money(limit.limit)} a day")
+    # A limit far above all bars would leave of them a line on the ground.
+    far = level is not None and level.value > 5 * dearest
+    drawn = charts.bars(series, buckets, said, MONEY, unfinished=True, level=None if far else level)
+    if far and level and series:
+        return replace(drawn, note=f"The limit of {level.label} lies far above.")
+    return drawn
+
+
+def in_order(providers: Sequence[Sums]) -> list[Sums]:
+    """As they are stacked everywhere."""
+    place = {name: number for number, name in enumerate(STACKED)}
+    return sorted(providers, key=lambda each: (place.get(each.provider, len(place)), each.provider))
+
+
+def _label(provider: str) -> str:
+    adapter = quoting().get(provider)
+    return adapter.label if adapter else provider
+
+
+def _hour(starts_at: datetime, ends_at: datetime, zone: str) -> Bucket:
+    """`15:00` and `22 Nov, 15:00 to 16:00`; with its zone in the night when an hour comes twice."""
+    start, end = starts_at.astimezone(ZoneInfo(zone)), ends_at.astimezone(ZoneInfo(zone))
+    twice = start.replace(fold=1 - start.fold).utcoffset() != start.utcoffset()
+    tick = date_format(start, "H:i")
+    name = f"{date_format(start, 'j M, H:i')} to {date_format(end, 'H:i')}"
+    return Bucket(tick, f"{name} {start.tzname()}" if twice else name)
+
+
+def _day(starts_at: datetime, zone: str) -> Bucket:
+    start = starts_at.astimezone(ZoneInfo(zone))
+    return Bucket(date_format(start, "j M"), date_format(start, "D j M"))
+
+
 # -- what the stream shows -----------------------------------------------------------------------
 
 
-def _figures(_: Sequence[Happening]) -> KeyFigures:
-    return key_figures()
-
-
-def _generations(happenings: Sequence[Happening]) -> list[GenerationRow] | None:
-    """The rows among the newest that something happened to, oldest first: they are put on top one by one."""
-    touched = {each.subject for each in happenings if each.topic in ("generation", "image")}
-    every_row = any(each.topic in _TOUCHES_EVERY_ROW for each in happenings)
-    if not touched and not every_row:
-        return None
-    rows = [
-        row
-        for row in reports.newest_generations(GENERATIONS_SHOWN)
-        if every_row or str(row.id) in touched or any(str(image.image_id) in touched for image in row.images)
-    ]
-    return rows[::-1] or None
+def _figures(_: Sequence[Happening]) -> OverviewFigures:
+    return overview_figures(key_figures(), read_hours(), read_limit())
 
 
 def _images(happenings: Sequence[Happening]) -> list[ImageTile] | None:
@@ -88,13 +202,17 @@ def _images(happenings: Sequence[Happening]) -> list[ImageTile] | None:
     return tiles[::-1] or None
 
 
-def _providers(_: Sequence[Happening]) -> list[ProviderRow]:
-    return reports.providers()
+def _providers(_: Sequence[Happening]) -> list[Health]:
+    return health(reports.providers(), read_hours())
+
+
+def _activity(happenings: Sequence[Happening]) -> list[Happened] | None:
+    return reports.activity(LINES_SHOWN) if any(each.topic in _HAPPENS for each in happenings) else None
 
 
 live.offer(
     Topic("figures", "read", "live/figures.html", _figures, every_s=2.0),
-    Topic("generations", "read", "live/generations.html", _generations),
     Topic("images", "read", "live/images.html", _images),
     Topic("providers", "read", "live/providers.html", _providers, every_s=2.0),
+    Topic("activity", "read", "live/activity.html", _activity, every_s=1.0),
 )
