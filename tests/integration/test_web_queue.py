@@ -215,7 +215,10 @@ def test_a_viewer_sees_everything_and_no_way_to_change_it(provider, me):
         assert "/admin/queue/retry" not in text
         assert "/admin/queue/resolve" not in text
         assert 'class="bulk"' not in text
-    assert viewer.post(f"{QUEUE}/retry", {"id": key, "agreed": "99999999"}, headers=HTMX).status_code == 403
+    assert (
+        viewer.post(f"{QUEUE}/retry", {"generation": key, "agreed": "99999999"}, headers=HTMX).status_code
+        == 403
+    )
     assert status_of(key) == "failed"
 
 
@@ -260,12 +263,12 @@ def test_the_same_trouble_three_times_is_said_once(provider, me, editor):
 
 def test_a_retry_at_the_price_on_the_button_happens_at_once(provider, me, editor):
     (key,) = failed(provider, me=me)
-    answer = editor.post(f"{QUEUE}/retry", {"id": key, "agreed": "40000"}, headers=HTMX)
+    answer = editor.post(f"{QUEUE}/retry", {"generation": key, "agreed": "40000"}, headers=HTMX)
     assert said(answer) == "1 generation retried"
     assert rows(answer.text) == [str(key)]
     assert answer.headers["HX-Trigger"] == "queue:done"
     assert status_of(key) == "pending"
-    again = editor.post(f"{QUEUE}/retry", {"id": key, "agreed": "40000"}, headers=HTMX)
+    again = editor.post(f"{QUEUE}/retry", {"generation": key, "agreed": "40000"}, headers=HTMX)
     assert said(again) == "Nothing was changed: it is pending by now"
     assert status_of(key) == "pending"
 
@@ -273,11 +276,11 @@ def test_a_retry_at_the_price_on_the_button_happens_at_once(provider, me, editor
 def test_a_price_that_was_not_on_the_button_is_asked_about_first(provider, me, editor):
     keys = failed(provider, 2, me=me)
     for agreed in ("40000", "", "79999", "-1", "9" * 30, "eighty"):
-        answer = editor.post(f"{QUEUE}/retry", {"id": keys, "agreed": agreed}, headers=HTMX)
+        answer = editor.post(f"{QUEUE}/retry", {"generation": keys, "agreed": agreed}, headers=HTMX)
         assert "Retry 2 generations $0.08" in answer.text, agreed
         assert [status_of(each) for each in keys] == ["failed", "failed"]
     fields = dict(re.findall(r'<input type="hidden" name="(count|agreed)" value="(\d+)"', answer.text))
-    done = editor.post(f"{QUEUE}/retry", {"id": keys, **fields}, headers=HTMX)
+    done = editor.post(f"{QUEUE}/retry", {"generation": keys, **fields}, headers=HTMX)
     assert said(done) == "2 generations retried"
 
 
@@ -285,16 +288,16 @@ def test_an_unknown_price_is_said_and_asked_about(provider, me, editor):
     keys = failed(provider, 2, me=me)
     Generation.objects.filter(pk=keys[0]).update(expected_micros=None)
     assert "price unknown" in editor.get(f"{QUEUE}/{keys[0]}", headers=PAGE).text
-    answer = editor.post(f"{QUEUE}/retry", {"id": keys, "agreed": "99999999"}, headers=HTMX)
+    answer = editor.post(f"{QUEUE}/retry", {"generation": keys, "agreed": "99999999"}, headers=HTMX)
     assert "For 1 of them no price is known" in answer.text
-    done = editor.post(f"{QUEUE}/retry", {"id": keys, "agreed": "0", "count": "2"}, headers=HTMX)
+    done = editor.post(f"{QUEUE}/retry", {"generation": keys, "agreed": "0", "count": "2"}, headers=HTMX)
     assert said(done) == "2 generations retried"
 
 
 def test_of_several_only_what_failed_is_retried_and_the_rest_is_counted(provider, me, editor):
     keys = failed(provider, 2, me=me)
     waiting = build.asked(provider, 1)
-    answer = editor.post(f"{QUEUE}/retry", {"id": [*keys, *waiting], "agreed": "80000"}, headers=HTMX)
+    answer = editor.post(f"{QUEUE}/retry", {"generation": [*keys, *waiting], "agreed": "80000"}, headers=HTMX)
     assert said(answer) == "2 generations retried, 1 had not failed"
 
 
@@ -303,11 +306,14 @@ def test_of_several_only_what_failed_is_retried_and_the_rest_is_counted(provider
 
 def test_one_is_cancelled_at_once_and_several_are_asked_about_with_their_number(provider, me, editor):
     keys = build.asked(provider, 4)
-    assert said(editor.post(f"{QUEUE}/cancel", {"id": keys[0]}, headers=HTMX)) == "1 generation cancelled"
-    asked = editor.post(f"{QUEUE}/cancel", {"id": keys}, headers=HTMX)
+    assert (
+        said(editor.post(f"{QUEUE}/cancel", {"generation": keys[0]}, headers=HTMX))
+        == "1 generation cancelled"
+    )
+    asked = editor.post(f"{QUEUE}/cancel", {"generation": keys}, headers=HTMX)
     assert "Cancel 3 generations" in asked.text
     assert [status_of(each) for each in keys] == ["cancelled", "pending", "pending", "pending"]
-    done = editor.post(f"{QUEUE}/cancel", {"id": keys, "count": "3"}, headers=HTMX)
+    done = editor.post(f"{QUEUE}/cancel", {"generation": keys, "count": "3"}, headers=HTMX)
     assert said(done) == "3 generations cancelled, 1 had ended already"
     assert sorted(rows(done.text)) == sorted(map(str, keys[1:]))
 
@@ -316,9 +322,9 @@ def test_what_is_on_its_way_is_paid_for_and_said(provider, me, editor):
     build.asked(provider, 2)
     (claim,) = story.begin(provider, me, most=1)
     keys = list(Generation.objects.values_list("id", flat=True))
-    asked = editor.post(f"{QUEUE}/cancel", {"id": keys}, headers=HTMX)
+    asked = editor.post(f"{QUEUE}/cancel", {"generation": keys}, headers=HTMX)
     assert "1 may be on the way: that is paid for" in asked.text
-    done = editor.post(f"{QUEUE}/cancel", {"id": keys, "count": "2"}, headers=HTMX)
+    done = editor.post(f"{QUEUE}/cancel", {"generation": keys, "count": "2"}, headers=HTMX)
     assert said(done) == ("1 generation cancelled, 1 on the way and paid for, the image is kept if it comes")
     text = editor.get(f"{QUEUE}/{claim.generation.id}", headers=PAGE).text
     assert "Cancelling, but the call is on its way." in text
@@ -330,7 +336,7 @@ def test_all_that_match_are_what_the_server_finds_not_what_the_page_showed(provi
     others = build.asked(build.StandIn("flux"), 2)
     build.asked(provider, 3)
     scope = {"all": "1", "provider": "openai", "status": "pending"}
-    asked = editor.post(f"{QUEUE}/cancel", {**scope, "id": others}, headers=HTMX)
+    asked = editor.post(f"{QUEUE}/cancel", {**scope, "generation": others}, headers=HTMX)
     assert "Cancel 3 generations" in asked.text
     build.asked(provider)
     more = editor.post(f"{QUEUE}/cancel", {**scope, "count": "3"}, headers=HTMX)
@@ -362,17 +368,17 @@ def test_one_action_takes_so_many_and_says_so(provider, editor, monkeypatch):
 
 def test_nothing_to_act_on_is_said(provider, me, editor):
     assert said(editor.post(f"{QUEUE}/cancel", {}, headers=HTMX)) == "Nothing to cancel here"
-    assert said(editor.post(f"{QUEUE}/retry", {"id": "x"}, headers=HTMX)) == "Nothing to retry here"
+    assert said(editor.post(f"{QUEUE}/retry", {"generation": "x"}, headers=HTMX)) == "Nothing to retry here"
     keys = failed(provider, 2, me=me)
-    told = said(editor.post(f"{QUEUE}/cancel", {"id": keys}, headers=HTMX))
+    told = said(editor.post(f"{QUEUE}/cancel", {"generation": keys}, headers=HTMX))
     assert told == "Nothing was changed: none of them is in the queue any more"
 
 
 def test_without_a_script_a_form_asks_on_a_page_and_leads_back_with_the_result(provider, editor):
     keys = build.asked(provider, 2)
-    asked = editor.post(f"{QUEUE}/cancel", {"id": keys, "then": QUEUE}, headers=PAGE)
+    asked = editor.post(f"{QUEUE}/cancel", {"generation": keys, "then": QUEUE}, headers=PAGE)
     assert "<h1>Cancel 2 generations?</h1>" in asked.text
-    fields = re.findall(r'<input type="hidden" name="(id|count|then)" value="([^"]*)"', asked.text)
+    fields = re.findall(r'<input type="hidden" name="(generation|count|then)" value="([^"]*)"', asked.text)
     data: dict[str, list[str]] = {}
     for name, value in fields:
         data.setdefault(name, []).append(value)
@@ -383,7 +389,7 @@ def test_without_a_script_a_form_asks_on_a_page_and_leads_back_with_the_result(p
 
 def test_an_action_leads_to_no_other_site(provider, editor):
     (key,) = build.asked(provider)
-    done = editor.post(f"{QUEUE}/cancel", {"id": key, "then": "https://evil.example/"}, headers=PAGE)
+    done = editor.post(f"{QUEUE}/cancel", {"generation": key, "then": "https://evil.example/"}, headers=PAGE)
     assert done.headers["Location"] == "/"
 
 

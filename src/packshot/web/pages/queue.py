@@ -316,7 +316,7 @@ def _nothing(asked: Asked, listing: Listing) -> Nothing:
             "image",
             "Nothing was asked for yet",
             "Choose products and a provider. Each image that is asked for stands here from then on.",
-            "/products",
+            reverse("products"),
             "Choose products",
         )
     if not asked.narrowed and status in ("pending", "processing", "failed", "uncertain"):
@@ -488,9 +488,9 @@ def _chosen(request: HttpRequest, statuses: Sequence[str]) -> Chosen:
             (name, given.get(name, "")) for name in ("status", "provider", "q", "run") if given.get(name)
         ]
     else:
-        ids = [key for key in map(_uuid, given.getlist("id")[:MOST_AT_ONCE]) if key is not None]
+        ids = [key for key in map(_uuid, given.getlist("generation")[:MOST_AT_ONCE]) if key is not None]
         matches = monitor.those(ids)
-        fields = [("id", str(key)) for key in ids]
+        fields = [("generation", str(key)) for key in ids]
     count = given.get("count", "")
     agreed = given.get("agreed", "")
     return Chosen(
