@@ -39,7 +39,10 @@ def serve_site(
 
     # Read first, which takes a second, while whoever started this one brings the database up.
     from packshot.asgi import application
+    from packshot.flows.upkeep import Timers
+    from packshot.worker.database import let_go_after
 
+    let_go_after(Timers.scaled(settings.TIMER_SCALE).let_go_s)
     _wait_for_database()
     uvicorn.run(
         application,
@@ -92,12 +95,14 @@ def _pay(in_flight: int) -> None:
     from packshot import blobs
     from packshot.flows.desk import desk, enrol_desk
     from packshot.flows.upkeep import Timers
+    from packshot.worker.database import let_go_after
     from packshot.worker.pay import PayWorker, Settings
 
+    timers = Timers.scaled(settings.TIMER_SCALE)
+    let_go_after(timers.let_go_s)
     _wait_for_database()
     enrol_desk()
     here = desk()
-    timers = Timers.scaled(settings.TIMER_SCALE)
     timers.check(
         longest_deadline_s=max(
             (card.deadline_s for provider in here.providers.values() for card in provider.models()), default=0
@@ -113,8 +118,11 @@ def _pay(in_flight: int) -> None:
 
 def _chores() -> None:
     django.setup()
+    from packshot.flows.upkeep import Timers
     from packshot.worker import chores
+    from packshot.worker.database import let_go_after
 
+    let_go_after(Timers.scaled(settings.TIMER_SCALE).let_go_s)
     _wait_for_database()
     asyncio.run(chores.serve())
 

@@ -24,6 +24,7 @@ class Timers:
     sweep_s: float = 2.0
     rescue_after_s: float = 10.0
     silent_s: float = 330.0
+    let_go_s: float = 30.0  # a transaction in which nothing happens is ended by the server
     poll_s: float = 1.0
     look_again_s: float = 60.0
     drain_s: float = 30.0
@@ -39,6 +40,8 @@ class Timers:
             raise ValueError("a lock must be taken again sooner than its holder is declared dead")
         if not self.heartbeat_s < self.silent_s:
             raise ValueError("a process must beat sooner than it is declared silent")
+        if not self.let_go_s < self.silent_s:
+            raise ValueError("a frozen process must let go of its locks sooner than it is declared silent")
         if longest_deadline_s >= 330.0:
             raise ValueError("a provider's deadline must end before its worker is declared silent (330 s)")
 

@@ -7,7 +7,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, ParamSpec, TypeVar
 
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, InternalError, OperationalError, connection
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
+from psycopg.errors import IdleInTransactionSessionTimeout
 
 log = logging.getLogger(__name__)
 
@@ -18,6 +21,23 @@ Answer = TypeVar("Answer")
 
 # The database may be restarting: the first retry is soon, later ones do not hammer it.
 _PAUSES_S = (0.05, 0.1, 0.25, 0.5, 1.0)
+
+
+def let_go_after(seconds: float) -> None:
+    """Have the server end each of this process's transactions in which nothing happened for so long.
+
+    A process that is frozen in the middle of one (SIGSTOP, Ctrl-Z, a machine being moved) keeps its locks and
+    its connections: the provider, the budgets and the outbox of the whole site would wait for it.
+    """
+
+    def limit(connection: BaseDatabaseWrapper, **_: object) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT set_config('idle_in_transaction_session_timeout', %s, false)",
+                [f"{round(seconds * 1000)}ms"],
+            )
+
+    connection_created.connect(limit, weak=False, dispatch_uid="packshot let go")
 
 
 class Database:
@@ -55,6 +75,12 @@ def _cleanly(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         # Also after a deadlock or a cancelled statement: a fresh connection costs less than a doubt.
         connection.close()
         raise
+    except InternalError as problem:
+        if not isinstance(problem.__cause__, IdleInTransactionSessionTimeout):
+            raise
+        # We stood still, and the server rolled back what we had begun: as after any lost connection.
+        connection.close()
+        raise OperationalError(str(problem)) from problem
 
 
 class Batch(Generic[Item, Answer]):
