@@ -156,6 +156,16 @@ def test_the_owners_late_answer_settles_an_uncertain_attempt_with_evidence(provi
     assert build.balances() == (40_000, 0)
 
 
+def test_what_a_late_answer_cost_beyond_what_was_settled_counts_for_the_generation_too(provider):
+    claim = build.sent(provider)
+    build.end(build.failed(claim, Unsure("declared dead", kind="worker_lost")))
+    generate.resolve(claim.generation.id, "charged", build.ADMIN, note="a guess", amount_micros=30_000)
+    for _ in range(2):
+        build.end(build.delivered(claim))
+    assert build.generation(claim).actual_micros == charged() == 40_000
+    assert build.balances() == (40_000, 0)
+
+
 @pytest.mark.parametrize(
     ("how", "amount", "state", "status", "spent"),
     [

@@ -178,3 +178,20 @@ def test_timers_that_contradict_each_other_are_refused_at_start():
         Timers().check(longest_deadline_s=331)
     with pytest.raises(ValueError, match="lock"):
         Timers(lock_check_s=11).check(longest_deadline_s=300)
+
+
+def test_a_ticket_that_came_after_its_owner_was_taken_for_dead_is_collected_by_whoever_is_left(
+    provider, other_session
+):
+    gone, claim = left_in("sending", provider)
+    assert rescue_by(build.process(), other_session) == []
+    assert build.attempt(claim).state == "uncertain"
+    # It woke up with the ticket in its hands, stored it, and then went away for good.
+    admit.accept({claim.attempt_id: ({"id": "task-1"}, "task-1", 40_000)})
+    heir = build.process()
+    (adopted,) = rescue_by(heir, other_session)
+    assert (adopted.attempt_id, adopted.ticket) == (claim.attempt_id, {"id": "task-1"})
+    build.end(build.delivered(adopted))
+    assert build.attempt(claim).state == "succeeded"
+    assert Evidence.objects.get().attempt_id == claim.attempt_id
+    assert gone.id != heir.id

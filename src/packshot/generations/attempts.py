@@ -13,6 +13,8 @@ from psycopg.types.json import Jsonb
 from packshot.generations.queue import CANDIDATE, Candidate, decoded
 from packshot.kernel.ids import uuid7
 
+# What its ticket can still bring to an end.
+COLLECTABLE = "(state = 'accepted' OR (state = 'uncertain' AND ticket IS NOT NULL))"
 CLOSED = ("released", "succeeded", "failed_free", "failed_charged", "charged_no_image")
 
 
@@ -364,13 +366,13 @@ def step_generations(steps: Sequence[Step]) -> dict[UUID, datetime | None]:
         return dict(cursor.fetchall())
 
 
-def add_cost(generation_id: UUID, *, amount_micros: int, cost_unknown: bool) -> None:
-    """A charge became known after the generation had ended."""
+def add_cost(generation_id: UUID, *, amount_micros: int, cost_unknown: bool | None) -> None:
+    """A charge became known after the attempt had ended. `cost_unknown` None: as it was."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
             UPDATE packshot_generation SET actual_micros = coalesce(actual_micros, 0) + %s,
-                cost_unknown = %s, updated_at = clock_timestamp()
+                cost_unknown = coalesce(%s, cost_unknown), updated_at = clock_timestamp()
             WHERE id = %s
             """,
             [amount_micros, cost_unknown, generation_id],
@@ -378,12 +380,19 @@ def add_cost(generation_id: UUID, *, amount_micros: int, cost_unknown: bool) -> 
 
 
 def left_behind(process_ids: Sequence[UUID]) -> dict[str, list[UUID]]:
-    """The open attempts of processes that are gone, by state: intent, sending, accepted."""
+    """The open attempts of processes that are gone, by state: intent, sending, accepted.
+
+    An uncertain one that has its ticket stands with the accepted ones: its owner was taken for dead, woke up,
+    stored the ticket that it held, and went away for good. The ticket says what became of the call.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            SELECT state, array_agg(id ORDER BY id) FROM packshot_attempt
-            WHERE process_id = ANY(%s) AND state IN ('intent', 'sending', 'accepted') GROUP BY state
+            f"""
+            SELECT CASE state WHEN 'uncertain' THEN 'accepted' ELSE state END AS as_good_as,
+                array_agg(id ORDER BY id)
+            FROM packshot_attempt
+            WHERE process_id = ANY(%s) AND (state IN ('intent', 'sending') OR {COLLECTABLE})
+            GROUP BY as_good_as
             """,
             [list(process_ids)],
         )
@@ -391,17 +400,17 @@ def left_behind(process_ids: Sequence[UUID]) -> dict[str, list[UUID]]:
 
 
 def adopt(attempt_ids: Sequence[UUID], *, of: Sequence[UUID], process_id: UUID) -> list[Claim]:
-    """Take over accepted attempts of the processes `of`: their tickets are collected without paying again.
+    """Take over attempts with tickets of the processes `of`: their tickets are collected without paying again.
 
     Of two processes that try at once, each attempt goes to one.
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             UPDATE packshot_attempt SET process_id = %s
             WHERE id IN (
                 SELECT id FROM packshot_attempt
-                WHERE id = ANY(%s) AND state = 'accepted' AND process_id = ANY(%s)
+                WHERE id = ANY(%s) AND {COLLECTABLE} AND process_id = ANY(%s)
                 ORDER BY id FOR NO KEY UPDATE)
             """,
             [process_id, list(attempt_ids), list(of)],
@@ -410,7 +419,7 @@ def adopt(attempt_ids: Sequence[UUID], *, of: Sequence[UUID], process_id: UUID) 
 
 
 def tickets_of(process_id: UUID, attempt_ids: Sequence[UUID]) -> list[Claim]:
-    """The claims of accepted attempts that `process_id` owns."""
+    """The claims of attempts with tickets that `process_id` owns."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -419,7 +428,7 @@ def tickets_of(process_id: UUID, attempt_ids: Sequence[UUID]) -> list[Claim]:
             JOIN packshot_generation AS generation ON generation.id = attempt.generation_id
             JOIN packshot_product AS product ON product.id = generation.product_id
             LEFT JOIN packshot_category AS category ON category.id = product.category_id
-            WHERE attempt.id = ANY(%s) AND attempt.process_id = %s AND attempt.state = 'accepted'
+            WHERE attempt.id = ANY(%s) AND attempt.process_id = %s AND {COLLECTABLE}
             """,
             [list(attempt_ids), process_id],
         )

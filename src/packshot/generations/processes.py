@@ -154,7 +154,8 @@ def lapsed(grace_s: float) -> list[UUID]:
                 OR (process.ended_at IS NOT NULL AND EXISTS (
                     SELECT 1 FROM packshot_attempt AS attempt
                     WHERE attempt.process_id = process.id
-                        AND attempt.state IN ('intent', 'sending', 'accepted')))
+                        AND (attempt.state IN ('intent', 'sending', 'accepted')
+                            OR (attempt.state = 'uncertain' AND attempt.ticket IS NOT NULL))))
             )
             ORDER BY process.id FOR NO KEY UPDATE SKIP LOCKED
             """,
