@@ -312,3 +312,22 @@ def waiting_to_be_decoded(*, older_than_s: float, limit: int = 500) -> list[UUID
             [older_than_s, limit],
         )
         return [row[0] for row in cursor.fetchall()]
+
+
+def kept_blobs(*, newest: int | None, at_random: int) -> tuple[int, list[tuple[UUID, str]]]:
+    """How many images there are; and of the newest and some others (None: of all) the id and the blob."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM packshot_image")
+        total = int(cursor.fetchone()[0])
+        if newest is None:
+            cursor.execute("SELECT id, blob FROM packshot_image ORDER BY id")
+        else:
+            cursor.execute(
+                """
+                (SELECT id, blob FROM packshot_image ORDER BY id DESC LIMIT %s)
+                UNION
+                (SELECT id, blob FROM packshot_image ORDER BY random() LIMIT %s)
+                """,
+                [newest, at_random],
+            )
+        return total, [(row[0], row[1]) for row in cursor.fetchall()]

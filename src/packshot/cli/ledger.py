@@ -12,7 +12,8 @@ from django.utils import timezone
 
 from packshot import accounts, ledger, preferences, simulator
 from packshot.cli import identity
-from packshot.cli.screen import Column, money, print_json, program, say, table, when
+from packshot.cli.screen import Column, many, money, print_json, program, say, table, when
+from packshot.flows import check as checking
 from packshot.flows import reconcile as flow
 from packshot.generations.models import Attempt
 from packshot.kernel.errors import BadInput
@@ -245,3 +246,29 @@ def _day(text: str, field: str) -> datetime:
         return datetime.strptime(text.strip(), "%Y-%m-%d")  # noqa: DTZ007 - a calendar day, placed by the caller
     except ValueError:
         raise BadInput(f"{text!r} is not a day; write it like 2026-11-01", field=field) from None
+
+
+@app.command("check")
+def check_ledger(
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Read every image and count every quarter-hour anew.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+) -> None:
+    """Prove that rows, sums, rules and images agree, on a site that works. Changes nothing.
+
+    Ends with 1 when something is wrong, and says what to do about each.
+    """
+    proof = checking.check(strict=strict)
+    if as_json:
+        print_json(proof)
+    else:
+        for problem in proof.problems:
+            say(f"{problem.invariants}: {problem}")
+        say(
+            f"{many(proof.attempts, 'attempt')}, {many(proof.entries, 'entry', 'entries')}, "
+            f"{proof.blobs:,} of {many(proof.of_blobs, 'image')} read, {proof.took_s:.1f} s: "
+            + (f"{many(len(proof.problems), 'problem')}." if proof.problems else "all is right.")
+        )
+    if proof.problems:
+        raise typer.Exit(1)

@@ -71,3 +71,11 @@ def register(app: App) -> None:
         from packshot.flows.upkeep import prune as cut
 
         cut()
+
+    @app.periodic(cron="41 * * * *", periodic_id="check_ledger")
+    @app.task(name="check_ledger", queue="chores", queueing_lock="check_ledger")
+    @_on_a_live_connection
+    def check_ledger(timestamp: int) -> None:
+        from packshot.flows.check import watch
+
+        watch()
