@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from packshot.catalogue import prompts
 from packshot.catalogue.models import Category, Product, PromptTemplate, PromptTemplateVersion
-from packshot.catalogue.products import ProductRow, by_id
+from packshot.catalogue.products import ProductRow
 from packshot.kernel.errors import BadInput, PackshotError
 
 
@@ -251,10 +251,16 @@ def products_to_try(text: str = "", *, category_path: str | None = None, limit: 
     if text:
         found = found.filter(Q(name__icontains=text) | Q(sku__icontains=text))
     if category_path:
-        found = found.filter(
-            Q(category__path=category_path) | Q(category__path__startswith=f"{category_path} > ")
-        )
-    return by_id(list(found.order_by("name", "id").values_list("id", flat=True)[:limit]))
+        below = Q(path=category_path) | Q(path__startswith=f"{category_path} > ")
+        places = list(Category.objects.filter(below).values_list("id", flat=True))
+        # Any of them will do. Asked for by name, all ten thousand products would be walked for a small shelf.
+        found = found.filter(category__in=places)
+    else:
+        found = found.order_by("name", "id")
+    rows = found.values_list("id", "sku", "name", "description", "category__path", "attributes")[:limit]
+    return [
+        ProductRow(key, sku, name, words, path or "", facts) for key, sku, name, words, path, facts in rows
+    ]
 
 
 def set_archived(template_id: UUID, *, archived: bool) -> bool:

@@ -69,6 +69,7 @@ class Preview:
     """A wording, filled in for one product: in pieces that say where they come from."""
 
     products: tuple[Tried, ...]
+    attributes: tuple[str, ...]  # that these products have
     sought: str  # what was looked for and is nowhere
     problems: tuple[str, ...]  # what keeps the text from being a template
     pieces: tuple[Piece, ...] = ()
@@ -285,13 +286,15 @@ def _preview(text: str, *, chosen: str, sought: str, category: str) -> Preview:
         found = [product, *found[:-1]] if product else found
     product = product or next(iter(found), None)
     if product is None:
-        return Preview((), nowhere, tuple(prompts.problems(text)) if text else ())
+        return Preview((), (), nowhere, tuple(prompts.problems(text)) if text else ())
     tried = tuple(Tried(each.sku, each.name, each.sku == product.sku) for each in found)
+    attributes = tuple(dict.fromkeys(name for each in found for name in each.attributes))
     if not text:
-        return Preview(tried, nowhere, ())
+        return Preview(tried, attributes, nowhere, ())
     pieces, rendered = wording.show(text, product)
     return Preview(
         tried,
+        attributes,
         nowhere,
         tuple(prompts.problems(text)),
         pieces,
@@ -317,16 +320,11 @@ def _by_sku(sku: str) -> ProductRow | None:
 def _placeholders(shown: Preview) -> tuple[Placeholder, ...]:
     """The facts of every product, and attributes that the products at hand have."""
     facts = [Placeholder(name, f"{{{{{name}}}}}", meaning) for name, meaning in FACTS.items()]
-    skus = [each.sku for each in shown.products]
-    names: dict[str, None] = {}
-    for product in catalogue.by_sku(skus) if skus else ():
-        names |= dict.fromkeys(product.attributes)
     return (
         *facts,
         *(
             Placeholder(name, f"{{{{attribute:{name}}}}}", f"Its attribute {name}")
-            for name in list(names)[:ATTRIBUTES_SHOWN]
-            if not set(name) & set("{}|")
+            for name in [each for each in shown.attributes if not set(each) & set("{}|")][:ATTRIBUTES_SHOWN]
         ),
     )
 
