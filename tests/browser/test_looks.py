@@ -13,6 +13,14 @@ RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "be
 OUTSIDE = ["/accounts/login/", "/accounts/inactive/", "/nowhere"]
 INSIDE = [
     "/admin",
+    "/imports",
+    "/templates",
+    "/templates/new",
+    "/admin/settings",
+    "/admin/settings/people",
+    "/admin/settings/providers",
+    "/admin/settings/site",
+    "/admin/settings/about",
     "/accounts/password/change/",
     "/accounts/logout/",
     "/accounts/reauthenticate/",
