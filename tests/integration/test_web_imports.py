@@ -187,6 +187,7 @@ def test_applying_does_what_was_foreseen_and_leads_to_its_record(editor):
     assert answer.status_code == 303
     page = editor.get(answer.headers["Location"], headers=PAGE).text
     assert "3 products imported" in page
+    assert 'href="/products"' in page
     assert figures(page) == ["3", "0", "0", "1"]
     assert "Imported without it" in page
     assert set(Product.objects.values_list("sku", flat=True)) == {"A", "B", "C"}

@@ -27,7 +27,7 @@ from packshot.flows.import_catalogue import ImportPlan
 from packshot.flows.uploads import Upload
 from packshot.kernel.errors import BadInput
 from packshot.web import live, words
-from packshot.web.answers import Toast, answer, refuse
+from packshot.web.answers import Link, Toast, answer, refuse
 from packshot.web.live import Topic
 from packshot.web.security import actor_of, needs
 from packshot.web.uploads import was_cut
@@ -160,7 +160,10 @@ def apply(request: HttpRequest) -> HttpResponse:
         return refuse(request, problem, then=reverse("imports"))
     record = imports.by_id(record_id)
     assert record is not None, "it was just written"
-    toast = Toast(f"{_many(record.created + record.changed, 'product')} imported")
+    toast = Toast(
+        f"{_many(record.created + record.changed, 'product')} imported",
+        link=Link(reverse("products"), "Show products"),
+    )
     return answer(request, toast, then=reverse("import_record", args=[record_id]))
 
 
