@@ -381,7 +381,8 @@ def test_an_uncertain_charge_is_settled_and_a_mistake_in_the_form_is_told_beside
     expect(page.locator("#settle-wrong")).to_contain_text("is not an amount of dollars")
     expect(page.get_by_label("Evidence")).to_have_value("line 7 of the bill")
     page.get_by_label("Amount in dollars").fill("0.03")
-    page.wait_for_function("() => !document.querySelector('.settle form')._sent")  # not a double click any more
+    # The second press is no double click any more.
+    page.wait_for_function("() => !document.querySelector('.settle form')._sent")
     page.get_by_label("Amount in dollars").press("Control+Enter")
     toast(page, "Charge settled")
     expect(page.locator(f"{PANEL} .note")).to_contain_text("Charged $0.030.")

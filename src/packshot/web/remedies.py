@@ -91,7 +91,8 @@ def note_of(detail: Detail, provider: str) -> Note | None:
             "shield-alert" if row.status == "failed" else "circle-question-mark",
             _happened(detail, provider),
             _charged(detail),
-            REMEDIES.get(row.error_kind, ""),
+            # Whatever made it uncertain: evidence settles it, and nothing else does.
+            REMEDIES["worker_lost" if row.status == "uncertain" else row.error_kind or "bug"],
             row.error_message,
         )
     if row.status == "processing" and row.cancel_requested_at:
@@ -118,7 +119,7 @@ def note_of(detail: Detail, provider: str) -> Note | None:
 
 def turns_of(detail: Detail) -> list[Turn]:
     """The attempts, newest first."""
-    return [_turn(attempt, detail.row.model) for attempt in reversed(detail.attempts)]
+    return [_turn(attempt, detail.row.error_message) for attempt in reversed(detail.attempts)]
 
 
 def _happened(detail: Detail, provider: str) -> str:
@@ -136,7 +137,8 @@ def _happened(detail: Detail, provider: str) -> str:
 def _charged(detail: Detail) -> str:
     row = detail.row
     if row.status == "uncertain":
-        return f"Nobody knows whether it was charged; {words.price(detail.held)} is held."
+        held = f"{words.price(detail.held)} is held" if detail.held else "nothing is held"
+        return f"Nobody knows whether it was charged; {held}."
     if row.cost_unknown:
         return f"Charged an unknown amount; {words.price(detail.held)} stays held."
     if row.actual_cost:
@@ -144,7 +146,7 @@ def _charged(detail: Detail) -> str:
     return "Not charged."
 
 
-def _turn(attempt: AttemptLine, model: str) -> Turn:
+def _turn(attempt: AttemptLine, said_above: str) -> Turn:
     word = ATTEMPTS[attempt.state]
     kind = words.ERRORS.get(attempt.error_kind, attempt.error_kind)  # type: ignore[call-overload]
     facts = [
@@ -158,7 +160,7 @@ def _turn(attempt: AttemptLine, model: str) -> Turn:
         word.label,
         attempt.closed_at or attempt.accepted_at or attempt.sending_at or attempt.created_at,
         said[:1].upper() + said[1:],
-        attempt.error_message,
+        "" if attempt.error_message == said_above else attempt.error_message,
         attempt.request_id,
         attempt.answer,
         tuple(_proof(proof.kind, proof.by_name, proof.note) for proof in attempt.proofs),

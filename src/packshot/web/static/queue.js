@@ -137,9 +137,11 @@ const showWorth = ({ target, detail }) => {
   const failed = rows.filter((row) => row.dataset.status === "failed");
   const sum = failed.reduce((all, row) => all + micros(row), 0);
   target.querySelector("input[name=agreed]").value = Number.isNaN(sum) ? "" : sum;
+  // All that match may have any status, unless the filter names one.
+  const named = target.querySelector("input[name=status]")?.value;
+  const there = detail.everything ? named && [named] : rows.map((row) => row.dataset.status);
   for (const button of bar.querySelectorAll("[data-for]")) {
-    const fits = button.dataset.for.split(" ");
-    button.hidden = !detail.everything && !rows.some((row) => fits.includes(row.dataset.status));
+    button.hidden = Boolean(there) && !button.dataset.for.split(" ").some((status) => there.includes(status));
   }
   const worth = bar.querySelector("[data-worth]");
   worth.textContent = detail.everything || !failed.length ? "" : Number.isNaN(sum) ? "price unknown" : price(sum, failed.length);
