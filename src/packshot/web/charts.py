@@ -5,8 +5,9 @@ Down, it stands in pixels. What is not known (None) is a gap and is said in word
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from functools import cache
 from itertools import islice
 from math import ceil, sqrt
 
@@ -149,7 +150,7 @@ def bars(
     level: Level | None = None,
 ) -> Drawing:
     """Stacked bars from zero, the first series at the bottom; an unfinished last bucket is paler."""
-    shown = most_important(series)
+    shown, scale = most_important(series), _remembering(scale)
     _check(shown, len(buckets))
     if not buckets or not shown:
         return _nothing(words, height)
@@ -208,7 +209,7 @@ def line(
     forecast: Forecast | None = None,
 ) -> Drawing:
     """Straight lines that break where nothing is known. `forecast` follows on the first series."""
-    shown = most_important(series)
+    shown, scale = most_important(series), _remembering(scale)
     ahead = len(forecast.values) if forecast else 0
     _check(shown, len(buckets) - ahead)
     if forecast and not (len(forecast.low) == len(forecast.high) == ahead):
@@ -639,6 +640,11 @@ def most_important(series: Sequence[Series]) -> tuple[Series, ...]:
         *(each for each in series if id(each) in kept),
         Series(f"other ({len(rest)})", together, tone="other"),
     )
+
+
+def _remembering(scale: Scale) -> Scale:
+    """Each value is written in a tooltip and in the table, and most of them more than once."""
+    return replace(scale, show=cache(scale.show))
 
 
 def _total(values: Iterable[Value]) -> Value:

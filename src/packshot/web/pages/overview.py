@@ -1,18 +1,20 @@
 """The Overview: queue, money, newest images and what happens, kept up to date while it is open."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.utils.formats import date_format
+from django.utils.translation import get_language
 from django.views.decorators.http import require_safe
 
 from packshot import reports
 from packshot.catalogue.models import Product
-from packshot.events import Happening
+from packshot.events import Happening, newest_id
 from packshot.flows.desk import quoting, uses_simulator
 from packshot.kernel.money import dollars
 from packshot.reports import Happened, ImageTile, Sums, Timeline
@@ -75,9 +77,7 @@ def overview(request: HttpRequest) -> HttpResponse:
             "images": () if new else reports.newest_images(IMAGES_SHOWN),
             "images_shown": IMAGES_SHOWN,
             "providers": health(reports.providers(), hours),
-            "charts": None
-            if new
-            else draw(hours, reports.by_day(simulated=uses_simulator(), days=DAYS_SHOWN), limit),
+            "charts": None if new else _charts(_newest_of(stream), hours, limit),
             "activity": () if new else reports.activity(LINES_SHOWN),
             "first_use": _first_use() if new else None,
         },
@@ -88,11 +88,15 @@ def overview(request: HttpRequest) -> HttpResponse:
 @require_safe
 def charts_again(request: HttpRequest) -> HttpResponse:
     """The charts alone: the page fetches them once a minute."""
-    days = reports.by_day(simulated=uses_simulator(), days=DAYS_SHOWN)
-    drawn = draw(read_hours(), days, read_limit())
+    drawn = _charts(newest_id(), read_hours(), read_limit())
     return render(
         request, "live/charts.html", {"charts": drawn, "costs": actor_of(request).may("read_costs")}
     )
+
+
+def _newest_of(stream: str) -> int:
+    """The event that a stream's address begins after: the newest when it was made."""
+    return int(QueryDict(stream.partition("?")[2])["after"])
 
 
 def _first_use() -> FirstUse:
@@ -106,6 +110,33 @@ def _greeting(hours: Timeline) -> str:
 
 
 # -- charts ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """Charts, what they were drawn from, and when."""
+
+    of: tuple[object, ...]
+    at_s: float
+    charts: Charts
+
+
+# Thirty days are eleven thousand sums on a busy site. Whatever changes one of them says so in an event, so
+# the same events in the same hour make the same charts; a correction by hand is seen within a minute.
+_KEPT_S = 60.0
+_drawn: _Drawn | None = None
+
+
+def _charts(newest_event: int, hours: Timeline, limit: Limit | None) -> Charts:
+    """The charts as they are after that event: those that are kept, or drawn anew."""
+    global _drawn
+    simulated = uses_simulator()
+    known = (limit.period, limit.limit) if limit else None
+    of = (newest_event, hours.spans[-1], hours.zone, simulated, known, get_language())
+    if _drawn is None or _drawn.of != of or time.monotonic() > _drawn.at_s + _KEPT_S:
+        days = reports.by_day(simulated=simulated, days=DAYS_SHOWN)
+        _drawn = _Drawn(of, time.monotonic(), draw(hours, days, limit))
+    return _drawn.charts
 
 
 def draw(hours: Timeline, days: Timeline, limit: Limit | None) -> Charts:
