@@ -37,8 +37,6 @@ SHAPES = ("1:1", "4:5", "3:4", "16:9")
 MOST_EACH = 4
 # More than this is a catalogue, and the command line's work: every prompt is filled for every price.
 MOST_PRODUCTS = 10_000
-# Characters of a prompt of one's own; the providers' own limit is higher.
-PROMPT_CHARS = 8_000
 
 
 # -- what was chosen ---------------------------------------------------------------------------------
@@ -70,7 +68,9 @@ def wishes_of(given: QueryDict) -> Wishes:
         providers=tuple(dict.fromkeys(name for name in given.getlist("provider") if name in known)),
         models={name: model for name in known if (model := given.get(f"model-{name}"))},
         template=given.get("template", "")[:120],
-        prompt=given.get("prompt", "").replace("\r\n", "\n")[:PROMPT_CHARS] if "prompt" in given else None,
+        prompt=given.get("prompt", "").replace("\r\n", "\n")[: prompts.PROMPT_CHARS]
+        if "prompt" in given
+        else None,
         images=min(max(int(each), 1), MOST_EACH) if each.isascii() and each.isdigit() else 1,
         shape=given.get("shape", SHAPES[0]),
         agreed={

@@ -21,5 +21,13 @@ document.addEventListener("htmx:after:request", ({ target, detail }) => {
 
 dialog?.addEventListener("close", () => document.getElementById("ask-place").replaceChildren());
 
+/* What is shown stands in the address, and nothing that is empty. */
+document.addEventListener("htmx:before:request", ({ target }) => {
+  if (!target.matches("#product-filters")) return;
+  const given = [...new FormData(target)].filter(([, value]) => value);
+  const query = new URLSearchParams(given).toString();
+  history.replaceState(history.state, "", target.getAttribute("action") + (query ? `?${query}` : ""));
+});
+
 /* A filter that is not typed takes effect at once. */
 document.addEventListener("change", ({ target }) => target.matches("[data-filters]") && target.form.requestSubmit());
