@@ -174,6 +174,10 @@ def test_real_money_needs_a_limit_and_is_switched_on_with_one(admin):
 
 def test_a_provider_is_paused_and_resumed_by_undo(admin):
     build.provider_row("flux")
+    page = admin.get(f"{SETTINGS}/providers").text
+    assert re.search(
+        r'name="do" value="pause"><button[^>]*><svg.*?</svg>Pause Flux</button>', page, re.DOTALL
+    )
     answer = do(admin, f"{SETTINGS}/providers/flux", "pause", htmx=True)
     assert "Provider paused" in answer.text
     assert "paused by ada" in answer.text
