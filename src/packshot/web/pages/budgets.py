@@ -10,12 +10,12 @@ from decimal import Decimal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from packshot import generations, ledger, preferences
 from packshot.accounts.models import User
@@ -237,9 +237,10 @@ def budget(request: HttpRequest, budget_id: UUID) -> HttpResponse:
 
 
 @needs("manage_budgets")
-@require_POST
 def archive(request: HttpRequest, budget_id: UUID) -> HttpResponse:
     """Take a budget away."""
+    if request.method != "POST":
+        return HttpResponseRedirect(reverse("budgets"))
     gone = spending.archive_budget(_state(budget_id).id, actor_of(request))
     return answer(request, Toast(f"Budget {gone.name} removed"), then=reverse("budgets"))
 
