@@ -65,7 +65,7 @@ def ids(page: Page) -> list[str]:
 
 
 def toast(page: Page, words: str | re.Pattern[str]) -> None:
-    expect(page.locator("#toasts [data-words]").last).to_have_text(words)
+    expect(page.locator("#toasts [data-words]").last).to_have_text(words, timeout=15_000)
 
 
 def statuses() -> list[str]:
