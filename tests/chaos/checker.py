@@ -115,22 +115,24 @@ def check(
     blob_url: str,
     *,
     lost: AbstractSet[UUID] = frozenset(),
+    perhaps: AbstractSet[UUID] = frozenset(),
 ) -> Verdict:
     """Everything that must hold once nothing waits and nothing is on its way.
 
-    `lost`: the attempts that were seen in `sending` when their process fell. Only these may be uncertain
-    without a fault of the simulator's.
+    `lost`: the attempts that were seen in `sending` when their process fell. `perhaps`: those whose process
+    stood still and was taken for dead. Only these may be uncertain without a fault of the simulator's; of
+    the lost, each must be, or have left by evidence.
     """
     table = _Tables(database)
     attempts = table.attempts()
     requests = read_requests(simulator)
     problems = [
         *_match(attempts, requests),
-        *_ends(attempts, lost),
+        *_ends(attempts, lost, perhaps),
         *_money(attempts),
         *_bill(attempts, simulator),
         *_generations(table, attempts),
-        *_images(table, attempts, blob_url, lost),
+        *_images(table, attempts, blob_url, lost | perhaps),
         *_balances(table),
         *_reports(table),
         *_news(table),
@@ -190,7 +192,7 @@ def _match(attempts: Sequence[Attempt], requests: Sequence[RequestLine]) -> Iter
             yield f"{attempt.named} says it is {attempt.request_id}, its request says {sorted(known)}"
 
 
-def _ends(attempts: Sequence[Attempt], lost: AbstractSet[UUID]) -> Iterator[str]:
+def _ends(attempts: Sequence[Attempt], lost: AbstractSet[UUID], perhaps: AbstractSet[UUID]) -> Iterator[str]:
     """Each attempt ended as what happened to its request demands, and `uncertain` only where it must."""
     for each in attempts:
         if each.state in ("intent", "sending", "accepted"):
@@ -199,7 +201,7 @@ def _ends(attempts: Sequence[Attempt], lost: AbstractSet[UUID]) -> Iterator[str]
             if each.requests:
                 yield f"{each.named} was given back, and sent"
         elif each.state == "uncertain" and each.error_kind == "worker_lost":
-            if each.id not in lost:
+            if each.id not in lost | perhaps:
                 yield f"{each.named}: no process fell while it was on its way"
             if each.accepted_at is not None:
                 yield f"{each.named} had its ticket, and need not be uncertain"

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import django
 
@@ -60,7 +61,44 @@ def _ask(provider: str, key: str, skus: list[str]) -> dict[str, object]:
             return {"ids": [str(each) for each in asked.generation_ids], "repeated": asked.repeated}
 
 
-VERBS: dict[str, Callable[..., Any]] = {"prepare": prepare, "ask": ask}
+def stop() -> bool:
+    """Press "stop spending"; returns when it is committed."""
+    from packshot import accounts
+    from packshot.flows import spending
+
+    return spending.stop(accounts.this_shell()).stopped
+
+
+def resume() -> bool:
+    from packshot import accounts
+    from packshot.flows import spending
+
+    return not spending.resume(accounts.this_shell()).stopped
+
+
+def cancel(*, ids: list[str]) -> None:
+    """Cancel these generations, wherever each of them stands."""
+    from packshot import accounts
+    from packshot.flows import generate
+
+    generate.cancel([UUID(each) for each in ids], accounts.this_shell())
+
+
+def check() -> list[str]:
+    """What `packshot ledger check --strict` finds."""
+    from packshot.flows.check import check as shipped
+
+    return [str(each) for each in shipped(strict=True).problems]
+
+
+VERBS: dict[str, Callable[..., Any]] = {
+    "check": check,
+    "prepare": prepare,
+    "ask": ask,
+    "stop": stop,
+    "resume": resume,
+    "cancel": cancel,
+}
 
 
 def main() -> None:

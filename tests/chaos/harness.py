@@ -8,8 +8,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -63,6 +64,7 @@ class Driver:
     """The client process of `tests.chaos.driver`."""
 
     process: "subprocess.Popen[str]"
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def order(self, verb: str, **words: Any) -> None:
         assert self.process.stdin is not None
@@ -78,8 +80,9 @@ class Driver:
         return json.loads(line)
 
     def call(self, verb: str, **words: Any) -> Any:
-        self.order(verb, **words)
-        return self.answer()
+        with self.lock:
+            self.order(verb, **words)
+            return self.answer()
 
     def end(self) -> None:
         self.process.kill()
@@ -97,12 +100,15 @@ class Site:
     faults: Sequence[Rule] = ()
     speed: float = 4.0  # of the simulator
     timer_scale: float = 5.0
+    image_bytes: int = 20_000
     folder: Path = field(init=False)
     cluster: Cluster = field(init=False)
     simulator: Spawned = field(init=False)
     client: Driver = field(init=False)
     workers: list["subprocess.Popen[bytes]"] = field(default_factory=list)
     drivers: list[Driver] = field(default_factory=list)
+    settings: Mapping[str, str] = field(default_factory=dict)  # further words of the environment
+    _nursery: Driver | None = None
     _connection: "psycopg.Connection[tuple[Any, ...]] | None" = None
 
     def __enter__(self) -> "Site":
@@ -152,6 +158,7 @@ class Site:
             "--image=small",
             "--openai-images-per-minute=0",
             "--flux-concurrent-tasks=0",
+            f"--small-bytes={self.image_bytes}",
         ]
         with ThreadPoolExecutor(1) as beside:
             made = beside.submit(self.cluster.ensure_running)
@@ -185,13 +192,14 @@ class Site:
             # Whatever becomes of the tests, their workers end.
             "PACKSHOT_SUPERVISOR": str(os.getpid()),
         }
-        return {name: value for name, value in os.environ.items() if name not in _FOREIGN} | own
+        inherited = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
+        return inherited | own | dict(self.settings)
 
-    def driver(self) -> Driver:
+    def driver(self, module: str = "driver") -> Driver:
         """A client, ready for orders."""
-        with self._log("driver").open("ab") as log:
+        with self._log(module).open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "tests.chaos.driver"],
+                [sys.executable, "-m", f"tests.chaos.{module}"],
                 cwd=ROOT,
                 env=self.environment(),
                 stdin=subprocess.PIPE,
@@ -216,6 +224,53 @@ class Site:
             )
         self.workers.append(worker)
         return worker
+
+    def bear(self, rules: str = "", *, in_flight: int = 2, clock_s: float = 0.0, tricks: str = "") -> int:
+        """A pay process of its own, without a supervisor, armed with fault rules. Returns its number.
+
+        `clock_s`: so far its wall clock goes wrong. `tricks`: a function of tests.chaos.tricks, called in it.
+        """
+        if self._nursery is None:
+            self._nursery = self.driver("nursery")
+        return int(
+            self._nursery.call(
+                "bear",
+                rules=rules,
+                file=str(self.hits_file),
+                in_flight=in_flight,
+                clock_s=clock_s,
+                tricks=tricks,
+                log=str(self._log("pay")),
+            )
+        )
+
+    def ended(self, pid: int) -> int | None:
+        """How a process that was born here ended, told once; None while it lives."""
+        assert self._nursery is not None
+        code: int | None = self._nursery.call("ended", pid=pid)
+        return code
+
+    def dismiss(self, *pids: int, within_s: float = 30.0) -> None:
+        """SIGTERM to each; returns when all have drained and ended well."""
+        for pid in pids:
+            os.kill(pid, signal.SIGTERM)
+        for pid in pids:
+            code = wait_for(
+                f"the end of pay process {pid}", lambda pid=pid: _told(self.ended(pid)), within_s=within_s
+            )
+            assert code == ("ended", 0), f"pay process {pid} {code}"
+
+    @property
+    def hits_file(self) -> Path:
+        return self.folder / "fault-points"
+
+    def hits(self) -> list[tuple[str, str, int, int]]:
+        """What happened at fault points so far: point, action, process number, which hit."""
+        lines = self.hits_file.read_text().splitlines() if self.hits_file.exists() else []
+        return [
+            (point, action, int(pid), int(hit))
+            for point, action, pid, hit in (line.split() for line in lines)
+        ]
 
     def _log(self, name: str) -> Path:
         return self.folder / "logs" / f"{name}.log"
@@ -261,7 +316,8 @@ class Site:
         return not self.value(
             """
             SELECT EXISTS (SELECT 1 FROM packshot_generation WHERE status IN ('pending', 'processing'))
-                OR EXISTS (SELECT 1 FROM packshot_attempt WHERE state IN ('intent', 'sending', 'accepted'))
+                OR EXISTS (SELECT 1 FROM packshot_attempt WHERE state IN ('intent', 'sending', 'accepted')
+                    OR (state = 'uncertain' AND ticket IS NOT NULL))
             """
         )
 
@@ -320,6 +376,35 @@ class Site:
         )
         return Fallen(process_id, at, {state: frozenset(ids) for state, ids in left})
 
+    def cut_fences(self, process_ids: Collection[UUID]) -> int:
+        """Break the connections that hold these processes' locks. Returns how many."""
+        return int(
+            self.value(
+                """
+                SELECT count(pg_terminate_backend(lock.pid))
+                FROM packshot_process AS process JOIN pg_locks AS lock
+                    ON lock.locktype = 'advisory' AND lock.granted AND lock.objsubid = 1
+                    AND (lock.classid::bigint << 32) | lock.objid::bigint = process.lock_key
+                WHERE process.id = ANY(%s)
+                """,
+                list(process_ids),
+            )
+        )
+
+    def holds_lock(self, pid: int) -> bool:
+        """Whether the process with this number has enrolled and holds its lock: it may claim work."""
+        return bool(
+            self.rows(
+                """
+                SELECT 1 FROM packshot_process AS process JOIN pg_locks AS lock
+                    ON lock.locktype = 'advisory' AND lock.granted AND lock.objsubid = 1
+                    AND (lock.classid::bigint << 32) | lock.objid::bigint = process.lock_key
+                WHERE process.pid = %s AND process.ended_at IS NULL
+                """,
+                pid,
+            )
+        )
+
     def kill_postgres(self) -> float:
         """kill -9 of the postmaster: its children follow it, and what was not committed is gone."""
         server = self.cluster.status().pid
@@ -337,6 +422,18 @@ def is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def stands_still(pid: int) -> bool:
+    """Whether all of it was stopped, as by SIGSTOP."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    except OSError:
+        return False
+
+
+def _told(code: int | None) -> tuple[str, int] | None:
+    return None if code is None else ("ended", code)
 
 
 def command_of(pid: int) -> str:
@@ -364,3 +461,10 @@ def catalogue(folder: Path, products: int) -> tuple[Path, list[str]]:
     lines = [f"{sku},Hemp rope no. {number},Paper > Trial" for number, sku in enumerate(skus)]
     path.write_text("\n".join(["sku,name,category", *lines]) + "\n")
     return path, skus
+
+
+def asked(site: Site, products: int, *, seats: dict[str, int]) -> list[str]:
+    """A site with products, and room at the providers. Returns the SKUs."""
+    listed, skus = catalogue(site.folder, products)
+    assert site.client.call("prepare", catalogue=str(listed), seats=seats) == products
+    return skus

@@ -11,7 +11,8 @@ import pytest
 
 from packshot.simulator import faults
 from tests.chaos.checker import check, unexplained
-from tests.chaos.harness import Fallen, Site, catalogue, children_of, seed, wait_for
+from tests.chaos.harness import Fallen, Site, children_of, seed, wait_for
+from tests.chaos.harness import asked as prepared
 
 pytestmark = pytest.mark.chaos
 
@@ -23,11 +24,7 @@ LEFT = ("intent", "sending", "accepted")
 
 
 def asked(site: Site, products: int, *, seats: dict[str, int] | None = None) -> list[str]:
-    """A site with products, and room at the providers. Returns the SKUs."""
-    listed, skus = catalogue(site.folder, products)
-    made = site.client.call("prepare", catalogue=str(listed), seats=seats or SEATS)
-    assert made == products
-    return skus
+    return prepared(site, products, seats=seats or SEATS)
 
 
 @dataclass

@@ -8,7 +8,8 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from packshot import generations, ledger
-from packshot.flows import admit, upkeep
+from packshot.flows import admit, generate, upkeep
+from packshot.flows.check import check
 from packshot.flows.upkeep import Timers
 from packshot.generations.models import Attempt, Evidence, Generation, Process
 from packshot.worker.fence import address
@@ -52,7 +53,7 @@ def left_in(state: str, provider: build.StandIn) -> tuple[generations.Enrolled, 
 
 def rescue_by(me: generations.Enrolled, other_session: psycopg.Connection) -> list[generations.Claim]:
     other_session.execute("SELECT pg_advisory_lock(%s)", [me.lock_key])
-    return upkeep.rescue(process_id=me.id, timers=TIMERS, slot=me.slot)
+    return upkeep.rescue(process_id=me.id, timers=TIMERS, slot=me.slot).claims
 
 
 def test_what_was_not_sent_goes_back_to_the_queue_with_its_money(provider, other_session):
@@ -92,7 +93,7 @@ def test_a_ticket_is_taken_over_and_collected_without_paying_again(provider, oth
 def test_a_process_whose_lock_is_held_is_left_alone_however_long_it_pauses(provider, other_session):
     paused, claim = left_in("sending", provider)
     other_session.execute("SELECT pg_advisory_lock(%s)", [paused.lock_key])
-    assert upkeep.rescue(process_id=build.process().id, timers=TIMERS, slot=2) == []
+    assert upkeep.rescue(process_id=build.process().id, timers=TIMERS, slot=2).claims == []
     assert build.attempt(claim).state == "sending"
     assert Process.objects.get(pk=paused.id).lock_free_since is None
 
@@ -146,7 +147,9 @@ def test_two_rescuers_at_once_share_nothing(provider, other_session):
     other_session.execute(
         "SELECT pg_advisory_lock(%s), pg_advisory_lock(%s)", [first.lock_key, second.lock_key]
     )
-    taken = [upkeep.rescue(process_id=each.id, timers=TIMERS, slot=each.slot) for each in (first, second)]
+    taken = [
+        upkeep.rescue(process_id=each.id, timers=TIMERS, slot=each.slot).claims for each in (first, second)
+    ]
     assert sorted(len(claims) for claims in taken) == [0, 1]
 
 
@@ -195,3 +198,88 @@ def test_a_ticket_that_came_after_its_owner_was_taken_for_dead_is_collected_by_w
     assert build.attempt(claim).state == "succeeded"
     assert Evidence.objects.get().attempt_id == claim.attempt_id
     assert gone.id != heir.id
+
+
+def died_with(claim: generations.Claim, times: int) -> None:
+    Generation.objects.filter(pk=claim.generation.id).update(worker_deaths=times)
+
+
+def test_a_death_is_counted_once_and_a_good_end_is_none(provider, other_session):
+    gone, ticket = left_in("accepted", provider)
+    Process.objects.update(lock_free_since=None)
+    generations.retire(gone.id)
+    rescue_by(build.process(), other_session)
+    assert build.generation(ticket).worker_deaths == 0
+    _, intent = left_in("intent", provider)
+    for _ in range(2):
+        rescue_by(build.process(), other_session)
+    assert build.generation(intent).worker_deaths == 1
+
+
+def test_what_two_workers_died_with_goes_back_at_a_moment_of_its_own(provider, other_session):
+    _, claim = left_in("intent", provider)
+    died_with(claim, 1)
+    rescue_by(build.process(), other_session)
+    row = build.generation(claim)
+    assert (row.status, row.wait_reason, row.worker_deaths) == ("pending", "retry", 2)
+    assert row.not_before <= timezone.now() + timedelta(seconds=TIMERS.part_s)
+
+
+def test_what_three_workers_died_with_before_it_was_sent_is_set_aside_for_nothing(provider, other_session):
+    _, claim = left_in("intent", provider)
+    died_with(claim, 2)
+    assert rescue_by(build.process(), other_session) == []
+    row = build.generation(claim)
+    assert (row.status, row.error_kind, row.actual_micros) == ("failed", "worker_lost", 0)
+    assert "retry it" in row.error_message
+    assert build.attempt(claim).state == "released"
+    assert build.balances() == (0, 0)
+    assert check().problems == ()
+    # A person has looked for the cause: it has all its chances again.
+    generate.retry([row.id], build.ADMIN)
+    assert build.generation(claim).worker_deaths == 0
+
+
+def test_a_ticket_that_two_workers_died_with_waits_for_a_worker_with_nothing_else_in_hand(
+    provider, other_session
+):
+    gone, suspect = left_in("accepted", provider)
+    died_with(suspect, 1)
+    build.asked(provider)
+    (innocent,) = build.claimed(provider, process_id=gone.id)
+    admit.start_sending([innocent], process_id=gone.id)
+    admit.accept({innocent.attempt_id: ({"id": "task-2"}, "task-2", 40_000)})
+    me = build.process()
+    other_session.execute("SELECT pg_advisory_lock(%s)", [me.lock_key])
+
+    def rescued(*, idle: bool) -> upkeep.Rescued:
+        return upkeep.rescue(process_id=me.id, timers=TIMERS, slot=me.slot, idle=idle)
+
+    first = rescued(idle=True)
+    assert ([each.attempt_id for each in first.claims], first.waits_for_quiet) == (
+        [innocent.attempt_id],
+        True,
+    )
+    busy = rescued(idle=False)
+    assert (busy.claims, busy.waits_for_quiet) == ([], True)
+    alone = rescued(idle=True)
+    assert [(each.attempt_id, each.alone) for each in alone.claims] == [(suspect.attempt_id, True)]
+    assert not alone.waits_for_quiet
+
+
+@pytest.mark.parametrize("cost", [40_000, None])
+def test_a_ticket_that_three_workers_died_with_is_set_aside_and_paid_for(provider, other_session, cost):
+    gone = build.process()
+    build.asked(provider)
+    (claim,) = build.claimed(provider, process_id=gone.id)
+    admit.start_sending([claim], process_id=gone.id)
+    admit.accept({claim.attempt_id: ({"id": "task-1"}, "task-1", cost)})
+    lock_free_for(5)
+    died_with(claim, 2)
+    assert rescue_by(build.process(), other_session) == []
+    assert build.attempt(claim).state == "charged_no_image"
+    assert build.generation(claim).status == "failed"
+    assert build.generation(claim).error_kind == "worker_lost"
+    # Where nobody said what it costs, the hold stays until a person settles it.
+    assert build.balances() == ((40_000, 0) if cost else (0, 40_000))
+    assert check().problems == ()

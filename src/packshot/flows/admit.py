@@ -1,5 +1,6 @@
 """Admission: from the queue to attempts that may be sent, with their money held. Plain transactions."""
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
@@ -15,6 +16,7 @@ from packshot.kernel.ids import uuid7
 from packshot.ledger import Wish
 from packshot.providers.contract import ImageRequest, Provider, model_card
 
+_spread = random.Random()  # noqa: S311 - parts what would go wrong together; nothing depends on it
 # Parked for money: looked at again even if nothing woke it, so that no row waits on a lost wake-up.
 LOOK_AGAIN_S = 60.0
 
@@ -145,8 +147,9 @@ def accept(tickets: Mapping[UUID, tuple[Mapping[str, object], str, int | None]])
     fault_point("ticket.saved")
 
 
-def give_back(attempt_ids: Sequence[UUID], *, died: bool = False) -> int:
-    """Release attempts of which nothing was sent; their generations go back to the queue.
+def give_back(attempt_ids: Sequence[UUID], *, within_s: float = 0.0) -> int:
+    """Release attempts of which nothing was sent; their generations go back to the queue, each to be taken
+    at its own moment `within_s` seconds.
 
     Runs in the caller's transaction. Returns how many moved.
     """
@@ -154,7 +157,13 @@ def give_back(attempt_ids: Sequence[UUID], *, died: bool = False) -> int:
     standing = generations.standing(sorted(released))
     steps = [
         # A cancelled one was released by the cancel itself, so what is found here goes on.
-        generations.Step(at.generation_id, "pending", died=died)
+        generations.Step(
+            at.generation_id,
+            "pending",
+            wait_reason="retry" if within_s else None,
+            wait_detail="its worker died" if within_s else "",
+            again_after_s=_spread.uniform(0, within_s) if within_s else None,
+        )
         for at in standing.values()
     ]
     generations.step_generations(steps)

@@ -1,18 +1,20 @@
 """What keeps the queue honest when processes die: rescue, wake-ups, and looking at images again."""
 
-from collections.abc import Set
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from django.core.management import call_command
 from django.db import transaction
 
-from packshot import catalogue, events, generations
+from packshot import catalogue, events, generations, ledger, reports
+from packshot.events import Happening
 from packshot.flows.admit import give_back
 from packshot.flows.close import Completion, close
 from packshot.generations import Claim
-from packshot.kernel.errors import Unsure
+from packshot.kernel.errors import BadAnswer, Unsure
 from packshot.kernel.faults import fault_point
+from packshot.kernel.money import Micros
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,8 @@ class Timers:
     poll_s: float = 1.0
     look_again_s: float = 60.0
     drain_s: float = 30.0
+    part_s: float = 60.0  # what two workers died with goes back to the queue at moments this far apart
+    stuck_s: float = 60.0  # an event loop that does nothing for so long is stuck, and its process is ended
 
     @classmethod
     def scaled(cls, by: float) -> "Timers":
@@ -40,28 +44,56 @@ class Timers:
             raise ValueError("a lock must be taken again sooner than its holder is declared dead")
         if not self.heartbeat_s < self.silent_s:
             raise ValueError("a process must beat sooner than it is declared silent")
+        if not self.stuck_s < self.silent_s:
+            raise ValueError("a stuck process must be ended sooner than it is declared silent")
         if not self.let_go_s < self.silent_s:
             raise ValueError("a frozen process must let go of its locks sooner than it is declared silent")
         if longest_deadline_s >= 330.0:
             raise ValueError("a provider's deadline must end before its worker is declared silent (330 s)")
 
 
-def rescue(*, process_id: UUID, timers: Timers, slot: int) -> list[Claim]:
+@dataclass(frozen=True, slots=True)
+class Rescued:
+    """Tickets that were taken over, and whether there are some that only an idle process should take."""
+
+    claims: list[Claim]
+    waits_for_quiet: bool = False
+
+
+# A generation that so many workers died with is set aside: it would kill the next one as well.
+MOST_DEATHS = 3
+SET_ASIDE = (
+    f"{MOST_DEATHS} workers died while they had it in hand, so it was set aside and the others go on. "
+    "Find the cause in the workers' log, then retry it."
+)
+
+
+def rescue(*, process_id: UUID, timers: Timers, slot: int, idle: bool = True) -> Rescued:
     """Resolve what dead processes left. Nothing is sent again: `intent` goes back to the queue, `sending`
-    becomes uncertain, and `accepted` is taken over by this process, which collects it."""
+    becomes uncertain, and `accepted` is taken over by this process, which collects it.
+
+    `idle`: this process has nothing else in hand.
+    """
     with transaction.atomic():
         generations.watch_locks()
     generations.end_silent(timers.silent_s)
     with transaction.atomic():
         gone = generations.lapsed(timers.rescue_after_s)
     if not gone:
-        return []
+        return Rescued([])
+    # What killed three is set aside. What two died with is tried once more, apart from everything else, so
+    # that whoever dies next tells which one it was, and nothing else is taken for it.
     # From here each step is a transaction of its own: a process that is marked ended is found again by the
     # next sweep, of any worker, until nothing of it is open.
     fault_point("rescue.ended")
     left = generations.left_behind(gone)
+    deaths = generations.deaths([*left.get("intent", []), *left.get("accepted", [])])
+    intents = _by_deaths(left.get("intent", []), deaths)
+    tickets = _by_deaths(left.get("accepted", []), deaths)
     with transaction.atomic():
-        give_back(left.get("intent", []), died=True)
+        give_back(intents.innocent)
+        give_back(intents.suspect, within_s=timers.part_s)
+        _set_aside(intents.guilty, slot=slot)
     fault_point("rescue.returned")
     close(
         [
@@ -73,15 +105,84 @@ def rescue(*, process_id: UUID, timers: Timers, slot: int) -> list[Claim]:
                 ),
             )
             for attempt_id in left.get("sending", [])
-        ],
+        ]
+        + _paid_and_set_aside(tickets.guilty),
         slot=slot,
     )
     fault_point("rescue.unsure")
     with transaction.atomic():
-        adopted = generations.adopt(left.get("accepted", []), of=gone, process_id=process_id)
+        adopted = generations.adopt(tickets.innocent, of=gone, process_id=process_id)
+        if idle and not adopted:
+            adopted = [
+                replace(claim, alone=True)
+                for claim in generations.adopt(tickets.suspect[:1], of=gone, process_id=process_id)
+            ]
         events.wake()
         fault_point("rescue.adopted")
-    return adopted
+    return Rescued(adopted, waits_for_quiet=bool(tickets.suspect) and not any(each.alone for each in adopted))
+
+
+@dataclass(frozen=True, slots=True)
+class _Sorted:
+    innocent: list[UUID]
+    suspect: list[UUID]
+    guilty: list[UUID]
+
+
+def _by_deaths(attempt_ids: Sequence[UUID], deaths: Mapping[UUID, int]) -> _Sorted:
+    return _Sorted(
+        [each for each in attempt_ids if deaths.get(each, 0) < MOST_DEATHS - 1],
+        [each for each in attempt_ids if deaths.get(each, 0) == MOST_DEATHS - 1],
+        [each for each in attempt_ids if deaths.get(each, 0) >= MOST_DEATHS],
+    )
+
+
+def _set_aside(attempt_ids: Sequence[UUID], *, slot: int) -> None:
+    """End these generations, of which nothing was sent, so that no further worker dies of them."""
+    standing = generations.standing(generations.release_intents(attempt_ids))
+    ended_at = generations.step_generations(
+        [
+            generations.Step(
+                at.generation_id, "failed", error_kind="worker_lost", error_message=SET_ASIDE, added_micros=0
+            )
+            for at in standing.values()
+        ]
+    )
+    catalogue.record_outcomes([catalogue.Outcome(at.product_id, "failed") for at in standing.values()])
+    if ledger.release(sorted(standing)):
+        generations.wake_waiting_for("budget")
+    deltas, news = [], []
+    for at in standing.values():
+        ended = ended_at[at.generation_id]
+        assert ended is not None, "a failed generation has its time"
+        deltas.append(reports.Delta(ended, at.provider, at.model, at.simulated, failed=1))
+        news.append(
+            Happening(
+                "generation",
+                "failed",
+                str(at.generation_id),
+                {"sku": at.sku, "provider": at.provider, "run": str(at.run_id) if at.run_id else None},
+            )
+        )
+    reports.add(deltas, slot=slot)
+    events.tell(news)
+
+
+def _paid_and_set_aside(attempt_ids: Sequence[UUID]) -> list[Completion]:
+    """The ends of tickets of which three workers died. The order stands at the provider, so it is charged."""
+    costs = generations.stated_costs(attempt_ids)
+    return [
+        Completion(
+            attempt_id,
+            error=BadAnswer(
+                SET_ASIDE,
+                kind="worker_lost",
+                charge="charged",
+                cost=None if (cost := costs[attempt_id]) is None else Micros(cost),
+            ),
+        )
+        for attempt_id in attempt_ids
+    ]
 
 
 def give_back_unstarted(process_id: UUID, *, running: Set[UUID], older_than_s: float) -> int:

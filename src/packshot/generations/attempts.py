@@ -2,7 +2,7 @@
 (generation, then attempt), and can be repeated after a COMMIT whose outcome got lost."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -28,6 +28,7 @@ class Claim:
     deadline_s: int
     ticket: Mapping[str, Any] | None = None
     cost_micros: int | None = None  # what the provider said when it took the request
+    alone: bool = False  # two workers died with it in hand: whoever tries once more does nothing beside it
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,7 +321,6 @@ class Step:
     again_after_s: float | None = None
     error_kind: str = ""
     error_message: str = ""
-    died: bool = field(default=False)
 
 
 def step_generations(steps: Sequence[Step]) -> dict[UUID, datetime | None]:
@@ -339,14 +339,13 @@ def step_generations(steps: Sequence[Step]) -> dict[UUID, datetime | None]:
                 not_before = CASE WHEN item.again IS NULL THEN NULL
                     ELSE clock_timestamp() + make_interval(secs => item.again) END,
                 error_kind = item.error_kind, error_message = item.error_message,
-                worker_deaths = generation.worker_deaths + item.died::int,
                 completed_at = CASE WHEN item.status IN ('completed', 'failed', 'cancelled')
                     THEN clock_timestamp() END,
                 updated_at = clock_timestamp()
             FROM unnest(%s::uuid[], %s::text[], %s::bigint[], %s::boolean[], %s::text[], %s::text[],
-                %s::float8[], %s::text[], %s::text[], %s::boolean[])
+                %s::float8[], %s::text[], %s::text[])
                 AS item (id, status, added, cost_unknown, wait_reason, wait_detail, again, error_kind,
-                    error_message, died)
+                    error_message)
             WHERE generation.id = item.id
             RETURNING generation.id, generation.completed_at
             """,
@@ -360,7 +359,6 @@ def step_generations(steps: Sequence[Step]) -> dict[UUID, datetime | None]:
                 [each.again_after_s for each in steps],
                 [each.error_kind for each in steps],
                 [each.error_message.replace("\0", "") for each in steps],
-                [each.died for each in steps],
             ],
         )
         return dict(cursor.fetchall())
@@ -400,7 +398,7 @@ def left_behind(process_ids: Sequence[UUID]) -> dict[str, list[UUID]]:
 
 
 def adopt(attempt_ids: Sequence[UUID], *, of: Sequence[UUID], process_id: UUID) -> list[Claim]:
-    """Take over attempts with tickets of the processes `of`: their tickets are collected without paying again.
+    """Take over attempts with tickets of the processes `of`, to be collected without paying again.
 
     Of two processes that try at once, each attempt goes to one.
     """
@@ -443,6 +441,30 @@ def tickets_of(process_id: UUID, attempt_ids: Sequence[UUID]) -> list[Claim]:
             )
             for row in decoded(cursor.fetchall(), 3, 13)
         ]
+
+
+def deaths(attempt_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """How many workers died while they had the generation of each attempt in hand."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT attempt.id, generation.worker_deaths FROM packshot_attempt AS attempt
+            JOIN packshot_generation AS generation ON generation.id = attempt.generation_id
+            WHERE attempt.id = ANY(%s)
+            """,
+            [list(attempt_ids)],
+        )
+        return dict(cursor.fetchall())
+
+
+def stated_costs(attempt_ids: Sequence[UUID]) -> dict[UUID, int | None]:
+    """What the provider said that each attempt costs, when it gave its ticket."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id, (ticket ->> 'cost')::bigint FROM packshot_attempt WHERE id = ANY(%s)",
+            [list(attempt_ids)],
+        )
+        return dict(cursor.fetchall())
 
 
 def intents_of(process_id: UUID, *, older_than_s: float) -> list[UUID]:

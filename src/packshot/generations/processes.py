@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
+from django.db.backends.utils import CursorWrapper
 from psycopg.errors import UniqueViolation
 
 from packshot.kernel.ids import uuid7
@@ -169,11 +170,34 @@ def lapsed(grace_s: float) -> list[UUID]:
         cursor.execute(
             """
             UPDATE packshot_process SET ended_at = clock_timestamp()
-            WHERE id = ANY(%s) AND ended_at IS NULL
+            WHERE id = ANY(%s) AND ended_at IS NULL RETURNING id
             """,
             [ended],
         )
+        _count_deaths(cursor, [row[0] for row in cursor.fetchall()])
     return ended
+
+
+def _count_deaths(cursor: CursorWrapper, process_ids: list[UUID]) -> None:
+    """Note with each generation that these processes had in hand that a worker died. Once for each death:
+    whoever retired in good order was marked ended by itself, and is not among them."""
+    if not process_ids:
+        return
+    cursor.execute(
+        """
+        SELECT id FROM packshot_generation
+        WHERE id IN (
+            SELECT generation_id FROM packshot_attempt
+            WHERE process_id = ANY(%s) AND (state IN ('intent', 'sending', 'accepted')
+                OR (state = 'uncertain' AND ticket IS NOT NULL)))
+        ORDER BY id FOR NO KEY UPDATE
+        """,
+        [process_ids],
+    )
+    cursor.execute(
+        "UPDATE packshot_generation SET worker_deaths = worker_deaths + 1 WHERE id = ANY(%s)",
+        [[row[0] for row in cursor.fetchall()]],
+    )
 
 
 def end_vanished(silent_s: float) -> int:

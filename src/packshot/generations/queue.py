@@ -413,7 +413,7 @@ def retry_failed(generation_ids: Sequence[UUID]) -> list[Moved]:
             )
             UPDATE packshot_generation AS generation
             SET status = 'pending', completed_at = NULL, error_kind = '', error_message = '',
-                cancel_requested_at = NULL, not_before = NULL, updated_at = now()
+                cancel_requested_at = NULL, not_before = NULL, worker_deaths = 0, updated_at = now()
             FROM before WHERE generation.id = before.id
             RETURNING {", ".join(f"generation.{name}" for name in _MOVED.split(", "))},
                 before.completed_at, NULL::timestamptz

@@ -63,7 +63,7 @@ REMEDIES: dict[str, str] = {
     "bad_answer": "Retry, or use another provider; the answer is kept with the attempt.",
     "expired": "Retry: the result's link died before the image could be fetched.",
     "unknown_price": "Enter a price for this model; an unknown price is never spent automatically.",
-    "worker_lost": "Look at the provider's usage page, then settle the charge: charged, or not charged.",
+    "worker_lost": "Find the cause in the workers' log; settle the charge where one is open; then retry.",
     "bug": "Retry; if it fails again, report it with the reference.",
 }
 

@@ -24,6 +24,7 @@ from packshot.kernel.faults import fault_point
 from packshot.providers.contract import Provider, Ticket
 from packshot.worker.database import Batch, Database
 from packshot.worker.fence import Fence, Waker
+from packshot.worker.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,9 @@ class PayWorker:
         self._leaving: set[UUID] = set()
         self._ticketed: set[UUID] = set()
         self._store_trouble: str | None = None
+        # A ticket that two workers died with: while it is in hand, or waited for, nothing else is begun.
+        self._alone: UUID | None = None
+        self._quiet_wanted = False
         self._draining = asyncio.Event()
         self._stop_now = asyncio.Event()
         self._me: Enrolled
@@ -70,6 +74,10 @@ class PayWorker:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal)
+        with Watchdog(self._timers.stuck_s, self._timers.silent_s):
+            await self._serve()
+
+    async def _serve(self) -> None:
         await self._enrol()
         log.info("pay process ready as %s, slot %s", self._me.id, self._me.slot)
         keepers = [
@@ -159,7 +167,7 @@ class PayWorker:
 
     async def _admit_from(self, provider: Provider) -> None:
         """Claim and start until the provider, its budgets or this process have no more room."""
-        while self._holding.is_set() and not self._draining.is_set():
+        while self._may_admit():
             room = self._settings.most_in_flight - len(self._tasks)
             if room <= 0:
                 return
@@ -180,6 +188,15 @@ class PayWorker:
                 self._start(claim, run(claim, provider, self._around))
             if len(claims) < most:
                 return
+
+    def _may_admit(self) -> bool:
+        """Also: what may kill this process is neither in hand nor waiting for a process that is free."""
+        return (
+            self._holding.is_set()
+            and not self._draining.is_set()
+            and not self._quiet_wanted
+            and self._alone not in self._tasks
+        )
 
     def _start(self, claim: Claim, work: Coroutine[object, object, None]) -> None:
         task = asyncio.create_task(self._watched(claim, work), name=f"attempt {claim.attempt_id}")
@@ -225,10 +242,15 @@ class PayWorker:
         await self._database.once(spending.tell_crossings)
         if not self._holding.is_set():
             return
-        adopted = await self._database.once(
-            upkeep.rescue, process_id=self._me.id, timers=self._timers, slot=self._me.slot
+        rescued = await self._database.once(
+            upkeep.rescue,
+            process_id=self._me.id,
+            timers=self._timers,
+            slot=self._me.slot,
+            idle=not self._tasks,
         )
-        self._collect(adopted)
+        self._quiet_wanted = rescued.waits_for_quiet
+        self._collect(rescued.claims)
         await self._database.once(
             upkeep.give_back_unstarted,
             self._me.id,
@@ -245,6 +267,8 @@ class PayWorker:
             provider = self._desk.providers.get(claim.generation.provider)
             if provider is not None and claim.attempt_id not in self._tasks:
                 self._ticketed.add(claim.attempt_id)
+                if claim.alone:
+                    self._alone = claim.attempt_id
                 self._start(claim, resume(claim, provider, self._around))
 
     async def _find_dropped(self) -> None:
