@@ -1,10 +1,12 @@
 """The studio draws what a prompt names, the same everywhere, whatever the prompt holds."""
 
 import os
+import random
 import subprocess
 import sys
 import time
-from itertools import product
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise, product
 from statistics import median
 
 import pytest
@@ -13,9 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from packshot.imaging.header import read_header
-from packshot.imaging.studio import Packshot, describe, render
-from packshot.imaging.studio.objects import OBJECTS
-from packshot.imaging.studio.sets import STYLES
+from packshot.imaging.studio import Packshot, describe, layers, lettering, picture, render
+from packshot.imaging.studio.brief import _VOCABULARY
+from packshot.imaging.studio.layers import KINDS
+from packshot.imaging.studio.looks import look_of
+from packshot.imaging.studio.scenes import STYLES, Scene, choose
 
 
 def brief(
@@ -68,24 +72,101 @@ def test_another_seed_and_another_style_make_another_picture() -> None:
     assert len(pictures) == 3 * len(STYLES)
 
 
-def test_the_name_and_the_colour_are_visible_in_the_picture() -> None:
-    plain = Packshot("", "box", ("#b98f62",), 1, "sandbox", 256, 256)
-    named = Packshot("Hemp Hearts", "box", ("#b98f62",), 1, "sandbox", 256, 256)
-    assert render(plain) != render(named)
-    red, blue = (
-        render(Packshot("Mug", "mug", (colour,), 1, "sandbox", 256, 256)) for colour in ("#bf2f2f", "#2f64a8")
-    )
-    assert difference(red, blue) > 5
+def test_one_product_has_one_look_at_every_provider_and_another_picture_at_each() -> None:
+    shots = [brief("Hemp balm jar", style=style, width_px=256, height_px=256) for style in STYLES]
+    assert len({look_of(shot) for shot in shots}) == 1
+    pictures = [render(shot) for shot in shots]
+    for one, other in pairwise(pictures):
+        assert difference(one, other) > 8
 
 
-@pytest.mark.parametrize("kind", sorted(OBJECTS))
-def test_every_kind_is_drawn_on_its_own_way(kind: str) -> None:
-    picture = render(Packshot("Sample", kind, ("#7a8a6a",), 5, "sandbox", 128, 128))
-    if kind != "generic":
-        other = render(
-            Packshot("Sample", "generic" if kind != "box" else "jar", ("#7a8a6a",), 5, "sandbox", 128, 128)
+def test_the_colour_asked_for_is_the_colour_of_the_product() -> None:
+    means = {}
+    for colour in ("#bf2f2f", "#2f64a8"):
+        content = render(Packshot("Mug", "mug", (colour,), 1, "openai", 256, 256))
+        middle = pyvips.Image.new_from_buffer(content, "").crop(96, 130, 40, 40)
+        means[colour] = [middle.extract_band(band).avg() for band in range(3)]
+    red, _, blue = means["#bf2f2f"]
+    assert red > 2 * blue
+    red, _, blue = means["#2f64a8"]
+    assert blue > 2 * red
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_rendered_on_its_own_way_in_every_light(kind: str) -> None:
+    other = "box" if kind != "box" else "jar"
+    for style in ("openai", "flux", "midjourney"):
+        one, two = (
+            render(Packshot("Sample", each, ("#7a8a6a",), 5, style, 96, 96)) for each in (kind, other)
         )
-        assert difference(picture, other) > 1
+        assert difference(one, two) > 1
+
+
+def test_every_word_we_know_has_a_render_and_every_set_is_there_from_where_it_is_shown() -> None:
+    assert set(_VOCABULARY.values()) <= set(KINDS)
+    there = layers.sets()
+    for style in STYLES.values():
+        for spot in style.spots:
+            for angle in spot.angles:
+                assert spot.light in there[spot.name][angle], spot
+    assert all(layers.angles(kind) == ["level", "high"] for kind in KINDS)
+
+
+def test_a_kind_nobody_knows_is_shown_as_a_box() -> None:
+    assert look_of(Packshot("Thing", "generic", (), 1, "openai", 64, 64)).kind == "box"
+
+
+# -- the name --------------------------------------------------------------------------------------
+
+
+def printed(
+    monkeypatch: pytest.MonkeyPatch, shot: Packshot
+) -> tuple[pyvips.Image, tuple[float, float, float, float]]:
+    """How much the print changes each place of the picture, and the edges of its label, left first."""
+    named = pyvips.Image.new_from_buffer(render(shot), "")
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            picture, "label", lambda name, *, width, height, **_: pyvips.Image.black(width, height, bands=2)
+        )
+        bare = pyvips.Image.new_from_buffer(render(shot), "")
+    look = look_of(shot)
+    scene: Scene = choose(shot.style, look, random.Random(f"{shot.style}/{shot.seed}/{shot.name}"))
+    sprite = layers.sprite(look.kind, scene.angle, scene.spot.light)
+    view = picture._frame(sprite, scene, shot.width_px, shot.height_px)
+    left, top, right, bottom = ((edge - 0.5) * layers.PRODUCT_FRAME * view.unit for edge in sprite.label_box)
+    if view.mirrored:
+        left, right = -right, -left
+    return (named - bare).abs().bandmean(), (view.x + left, view.y + top, view.x + right, view.y + bottom)
+
+
+@pytest.mark.parametrize(
+    ("kind", "style"),
+    [
+        *((kind, list(STYLES)[at % len(STYLES)]) for at, kind in enumerate(KINDS)),
+        *(("jar", style) for style in STYLES),
+    ],
+)
+def test_the_name_stands_on_the_label_clear_to_see_and_nowhere_else(
+    monkeypatch: pytest.MonkeyPatch, kind: str, style: str
+) -> None:
+    shot = Packshot("Hemp Hearts", kind, (), 3, style, 320, 320)
+    change, (left, top, right, bottom) = printed(monkeypatch, shot)
+    columns, rows = (change > 12).project()
+    touched = [at for at in range(320) if columns(at, 0)[0]], [at for at in range(320) if rows(0, at)[0]]
+    assert left - 2 <= min(touched[0])
+    assert max(touched[0]) <= right + 2
+    assert top - 2 <= min(touched[1])
+    assert max(touched[1]) <= bottom + 2
+    # Letters that read: strokes of clear contrast on a good part of the label.
+    assert change.max() > 40
+    assert max(touched[0]) - min(touched[0]) > 0.35 * (right - left)
+
+
+def test_another_name_is_another_print() -> None:
+    sheets = [
+        lettering.label(name, face="Geist", layout=1, width=300, height=200) for name in ("Oat soap", "Oil")
+    ]
+    assert (sheets[0] - sheets[1]).abs().avg() > 1
 
 
 @pytest.mark.parametrize("style", [*STYLES, "a style nobody knows"])
@@ -114,6 +195,20 @@ HOSTILE = [
     '\'; DROP TABLE image; -- 100% "hemp"',
     "\n\t \r\n",
 ]
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
+@pytest.mark.parametrize("size", [(400, 300), (300, 90), (120, 300), (16, 8)])
+@pytest.mark.parametrize("layout", range(4))
+def test_no_name_comes_near_the_edge_of_its_label(name: str, size: tuple[int, int], layout: int) -> None:
+    width, height = size
+    look = look_of(brief(name[:2_000]))
+    sheet = lettering.label(look.name, face=look.face, layout=layout, width=width, height=height)
+    assert (sheet.width, sheet.height) == size
+    margin = int(min(size) * 0.04)
+    inside = sheet.crop(margin, margin, width - 2 * margin, height - 2 * margin)
+    blank = pyvips.Image.black(width, height, bands=2)
+    assert (sheet - blank.insert(inside, margin, margin)).abs().max() == 0
 
 
 @pytest.mark.parametrize("prompt", HOSTILE, ids=range(len(HOSTILE)))
@@ -152,6 +247,13 @@ def test_letters_need_no_font_on_the_machine() -> None:
     assert len(digests) == 1
 
 
+def test_painters_in_several_threads_make_the_same_pictures() -> None:
+    shots = [brief(f"Hemp {kind}", style=style) for kind in ("jar", "mug", "tea") for style in STYLES]
+    alone = [render(shot) for shot in shots]
+    with ThreadPoolExecutor(4) as painters:
+        assert list(painters.map(render, shots * 2)) == alone * 2
+
+
 def test_a_picture_costs_little_cpu() -> None:
     names = ("Hemp oil", "Hemp balm jar", "Grey hoodie", "Hempcrete block", "Clay pot")
     costs = []
@@ -160,5 +262,5 @@ def test_a_picture_costs_little_cpu() -> None:
         started = time.process_time()
         render(packshot)
         costs.append(time.process_time() - started)
-    # 0.08 s measured on an idle core; CPU time swells on a machine that others use too.
+    # benchmarks/studio.py holds 0.15 s; CPU time swells on a machine that others use too.
     assert median(costs) < 0.3

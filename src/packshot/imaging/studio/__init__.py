@@ -1,7 +1,7 @@
-"""Packshots drawn by rule, for the sandbox and the simulator: name, kind and colours on a lit set.
+"""Packshots put together from rendered layers, for the sandbox and the simulator: product, name, set, light.
 
 No model makes them, no byte leaves the machine, and the same packshot is the same picture everywhere.
-SVG is loaded here and nowhere else, and only our own: foreign bytes never come this way.
+The layers were rendered once by art/render.py; here they get colours and a name, with pyvips alone.
 """
 
 from packshot.imaging.studio.brief import Packshot, describe

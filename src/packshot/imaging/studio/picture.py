@@ -1,226 +1,308 @@
-"""The photograph: a product gets its look, stands on a set, is lit, developed and encoded."""
+"""The photograph: a product's render takes its colours and its name, stands on a set, and is developed.
 
+Everything is put together in linear light, as float, and encoded once at the end: that is what makes a
+shadow on coloured paper, and a reflection on a dark bottle, look like one.
+"""
+
+import array
 import functools
-import hashlib
-import math
 import random
+from dataclasses import dataclass
 
 import pyvips
 
 from packshot.imaging.header import MediaType
-from packshot.imaging.studio.brief import NAME_LENGTH, Packshot, plain
-from packshot.imaging.studio.canvas import Canvas, Face, contrast, darker, lighter, lightness, load_fonts
-from packshot.imaging.studio.objects import OBJECTS, Drawing, Look, card
-from packshot.imaging.studio.sets import STYLES, Light, Set, Stage
+from packshot.imaging.studio import layers
+from packshot.imaging.studio.brief import Packshot
+from packshot.imaging.studio.colours import Linear, ink_on, linear
+from packshot.imaging.studio.lettering import label, load_fonts
+from packshot.imaging.studio.looks import Look, look_of
+from packshot.imaging.studio.scenes import Development, Scene, choose
 
-_UNITS = 1000.0  # the shorter side of every sheet
-_CARD_SIZE = 0.84
-
-# Colours that products of no stated colour come in: container, its accent, its paper.
-_HOUSES: tuple[tuple[str, str, str], ...] = (
-    ("#6f3a14", "#b4552f", "#f4ebdc"),
-    ("#2f4a3a", "#c9963f", "#f1e7d0"),
-    ("#ece6da", "#46583f", "#ffffff"),
-    ("#c98a5e", "#5a2c1f", "#fbf3e6"),
-    ("#30414f", "#e0a94a", "#f3eee4"),
-    ("#8fa089", "#2f3b33", "#f5f1e6"),
-    ("#b5533a", "#f0d9b8", "#fff6ea"),
-    ("#d9c49a", "#4c5a34", "#fbf6ea"),
-    ("#4b3a5c", "#d9a6a0", "#f4ecf0"),
-    ("#1f5a5c", "#e8c58c", "#f2efe4"),
-)
-# What some things are made of, unless the prompt says otherwise.
-_MATERIALS: dict[str, tuple[str, ...]] = {
-    "dropper": ("#6f3a14", "#7c4318", "#2f4a3a", "#26313b"),
-    "flask": ("#3c4f2a", "#6f3a14", "#5d6b3a", "#ece6da"),
-    "pouch": ("#b98f62", "#2f4a3a", "#c9a878", "#3a3d36", "#a4502c"),
-    "box": ("#b98f62", "#c98a5e", "#2f4a3a", "#d9c49a"),
-    "soap": ("#cdbf94", "#b7c09a", "#e6d5b8", "#9c8a6a"),
-    "fabric": ("#c9ba92", "#8f9b7a", "#a8876a", "#5f6f7a"),
-    "board": ("#c7b184", "#b79a6c", "#cfc2a2"),
-    "block": ("#c9c1ab", "#bdb49b", "#d2c9b2"),
-    "rope": ("#c7ab78", "#b8955e"),
-    "pot": ("#b9684a", "#d9d2c6", "#56616b"),
-    "table": ("#b07d4f", "#8a5a36"),
-    "tool": ("#b98a52",),
-    "tote": ("#dfd2b4", "#cdbf98", "#3a463f"),
-    "bone": ("#d0b283", "#b98a52"),
-    "candle": ("#e9dfd0", "#c7b8a4", "#58655a"),
-    "bowl": ("#cfc4ad", "#a8b09a", "#b9684a"),
-}
+_LABEL_PX = 900  # the widest sheet a label is lettered on
+_STEPS = 1 / 16_384  # of light, when it is developed: 16 bits hold up to 4 times white
 
 
 def render(packshot: Packshot, *, media_type: MediaType = "image/png") -> bytes:
     """The picture of `packshot`, encoded as `media_type`; the same bytes for the same packshot."""
     load_fonts()
-    document, light = _compose(packshot)
-    drawn = pyvips.Image.svgload_buffer(document)
-    return _encode(_develop(drawn, grain=light.grain), media_type)
+    look = look_of(packshot)
+    chance = random.Random(f"{packshot.style}/{packshot.seed}/{packshot.name}")  # noqa: S311 - no secrets
+    scene = choose(packshot.style, look, chance)
+    sprite = layers.sprite(look.kind, scene.angle, scene.spot.light)
+    view = _frame(sprite, scene, packshot.width_px, packshot.height_px)
+    picture = _shaded(_floor(scene, view), sprite, scene, view)
+    picture = _stand(picture, sprite, look, scene, view)
+    return _encode(_develop(picture, scene.development), media_type)
 
 
-def _compose(packshot: Packshot) -> tuple[bytes, Light]:
-    """The sheet as SVG, and the light it was built for."""
-    width, height = packshot.width_px, packshot.height_px
-    scale = min(width, height) / _UNITS
-    canvas = Canvas(width / scale, height / scale, scale)
-    salt = f"{packshot.style}/{packshot.seed}/{packshot.name}"
-    chance = random.Random(salt)  # noqa: S311 - drawing, not secrets
-    look = _look(packshot)
-    drawing = OBJECTS.get(packshot.kind, OBJECTS["generic"])(canvas, look)
-    # Sets differ in how much room they leave, and need the object's width to be built: measure first.
-    size = _size(drawing, canvas, chance)
-    built = _build(packshot.style, canvas, look, drawing.width * size / 2, chance)
-    size *= built.room
-    x = canvas.width / 2 + canvas.width * chance.uniform(-0.025, 0.025)
-    tag = None if drawing.named else card(canvas, look)
-    body = built.markup
-    if tag:
-        x -= canvas.width * 0.055
-    body += _stand(canvas, drawing, built.light, x=x, y=built.ground_y, size=size)
-    if tag:
-        beside = x + drawing.width * size / 2 + 60
-        inside = canvas.width - tag.width * _CARD_SIZE / 2 - 26
-        body += _stand(
-            canvas, tag, built.light, x=min(beside, inside), y=built.ground_y + 62, size=_CARD_SIZE
+@dataclass(frozen=True, slots=True)
+class View:
+    """Where the camera's target lies in the picture, and how large a unit is there, in px."""
+
+    width: int
+    height: int
+    x: float
+    y: float
+    unit: float
+    mirrored: bool
+
+
+def _frame(sprite: layers.Sprite, scene: Scene, width: int, height: int) -> View:
+    """The product fills its share of the shorter side and stands near the middle."""
+    left, top, right, bottom = ((edge / sprite.px - 0.5) * layers.PRODUCT_FRAME for edge in sprite.box)
+    across, down = right - left, bottom - top
+    # A compact thing that reached its limits would look like a close-up beside a slim one.
+    seen = max(across / scene.fill, down / (scene.fill * 1.04), 1.12)
+    unit = min(width, height) / seen
+    side = -1 if scene.mirrored else 1
+    return View(
+        width,
+        height,
+        width * (0.5 + scene.aside) - side * (left + right) / 2 * unit,
+        height * (0.5 + scene.rise) - (top + bottom) / 2 * unit,
+        unit,
+        scene.mirrored,
+    )
+
+
+class _Place:
+    """Where a layer lies in the view: one of a picture `px` wide that shows `frame` units.
+
+    Without a `box` it is a whole picture and fills the view, mirrored at its borders when it must.
+    """
+
+    def __init__(self, view: View, *, px: float, frame: float, box: layers.Box | None = None) -> None:
+        left, top, right, bottom = box or (0, 0, px, px)
+        if view.mirrored:
+            left, right = px - right, px - left
+        self._view = view
+        self._scale = view.unit * frame / px
+        self._x = view.x + (left - px / 2) * self._scale
+        self._y = view.y + (top - px / 2) * self._scale
+        if box:
+            x1, y1 = self._x + (right - left) * self._scale, self._y + (bottom - top) * self._scale
+            # Whole pixels inside the view; at least one, however small the picture.
+            self.left = max(0, min(int(self._x), view.width - 1))
+            self.top = max(0, min(int(self._y), view.height - 1))
+            width = max(1, min(view.width, int(x1) + 1) - self.left)
+            height = max(1, min(view.height, int(y1) + 1) - self.top)
+        else:
+            self.left, self.top, width, height = 0, 0, view.width, view.height
+        self._area = (self.left, self.top, width, height)
+
+    def lay(
+        self,
+        layer: pyvips.Image,
+        *,
+        area: tuple[int, int, int, int] | None = None,
+        cell: tuple[float, float] = (1, 1),
+        beyond: str = "black",
+        fine: bool = False,
+    ) -> pyvips.Image:
+        """`layer` at the size it has in the view: what lies in `area`, else all that is inside the view.
+
+        `cell` is how many px of its picture one px of the layer stands for.
+        """
+        if self._view.mirrored:
+            layer = layer.fliphor()
+        across, down = cell[0] * self._scale, cell[1] * self._scale
+        if max(across, down) < 0.5:
+            shrink = min(int(1 / max(across, down)), layer.width, layer.height)
+            layer = layer.shrink(shrink, shrink)
+            across, down = across * shrink, down * shrink
+        return layer.affine(
+            [across, 0, 0, down],
+            # `affine` maps the middles of pixels, not their corners.
+            odx=self._x + (across - 1) / 2,
+            ody=self._y + (down - 1) / 2,
+            oarea=list(area or self._area),
+            interpolate=_interpolator("bicubic" if fine else "bilinear"),
+            extend=beyond,
+            premultiplied=True,  # else libvips divides by what it takes for alpha
         )
-    body += _veil(canvas, built.light)
-    return canvas.document(body, width_px=width, height_px=height), built.light
 
 
-def _look(packshot: Packshot) -> Look:
-    """What belongs to the product, not to the picture: one name gives one look at every provider."""
-    identity = int.from_bytes(hashlib.sha256(f"{packshot.name}|{packshot.kind}".encode()).digest()[:6])
-    main, second, paper = _HOUSES[identity % len(_HOUSES)]
-    materials = _MATERIALS.get(packshot.kind)
-    if materials:
-        main = materials[identity // 64 % len(materials)]
-    if packshot.colours:
-        main = packshot.colours[0]
-    if len(packshot.colours) > 1:
-        second = packshot.colours[1]
-    if contrast(second, main) < 0.2:
-        second = lighter(main, 0.75) if lightness(main) < 0.5 else darker(main, 0.62)
-    if contrast(paper, main) < 0.12:
-        paper = "#ffffff" if lightness(main) < 0.85 else "#e9e1d2"
-    face: Face = "DM Serif Display" if identity // 512 % 2 else "Geist"
-    name = plain(packshot.name)[: NAME_LENGTH + 1] or "Sample"
-    return Look(name, main, second, paper, face, identity // 4096 % 4, identity)
+@functools.lru_cache(maxsize=2)
+def _interpolator(name: str) -> pyvips.Interpolate:
+    return pyvips.Interpolate.new(name)
 
 
-def _size(drawing: Drawing, canvas: Canvas, chance: random.Random) -> float:
-    """How large the object stands: it fills the frame as a shop wants it, without touching an edge."""
-    room_up, room_across = 0.62 * min(canvas.height, canvas.width * 1.2), 0.58 * canvas.width
-    # A compact thing that reached both limits would look like a close-up beside a slim one.
-    bulk = 0.5 * _UNITS / math.sqrt(drawing.width * drawing.height)
-    return min(room_up / drawing.height, room_across / drawing.width, bulk) * chance.uniform(0.95, 1.05)
+# -- the set -----------------------------------------------------------------------------------
 
 
-def _build(style: str, canvas: Canvas, look: Look, reach: float, chance: random.Random) -> Set:
-    builders, papers = STYLES.get(style) or list(STYLES.values())[len(style) % len(STYLES)]
-    builder = chance.choice(builders)
-    # An object on paper of its own colour disappears: take the next paper that sets it off.
-    wall, floor = max(
-        chance.sample(papers, k=min(3, len(papers))),
-        key=lambda paper: min(contrast(paper[0], look.main), 0.3),
+def _floor(scene: Scene, view: View) -> pyvips.Image:
+    """The empty set in linear light."""
+    backdrop = layers.backdrop(scene.spot.name, scene.angle, scene.spot.light)
+    floor, wall, slab = linear(scene.floor), linear(scene.wall), linear(scene.slab)
+    rest = linear(scene.wall)
+    development = scene.development
+    light = _light_curve(development.light, development.shade, layers.LARGEST_SET, 1.0)
+    lit = _coloured(backdrop.parts, (floor, wall, slab), rest) * backdrop.shade.maplut(light)
+    return _Place(view, px=backdrop.px, frame=layers.SET_FRAME).lay(lit, beyond="mirror")
+
+
+def _shaded(picture: pyvips.Image, sprite: layers.Sprite, scene: Scene, view: View) -> pyvips.Image:
+    """`picture` without the light that the product takes from the set and the lens loses to the corners."""
+    left = sprite.shadow.maplut(_shadow_curve(scene.spot.shadow)) - 1
+    place = _Place(view, px=sprite.shadow_px, frame=layers.SHADOW_FRAME, box=sprite.shadow_box)
+    made = place.lay(left)
+    under = picture.crop(place.left, place.top, made.width, made.height)
+    picture = picture.insert(under * (made + 1), place.left, place.top)
+    if scene.development.vignette:
+        corners = _corners(scene.development.vignette)
+        across, down = view.width / corners.width, view.height / corners.height
+        picture *= corners.resize(across, vscale=down, kernel="linear")
+    return picture
+
+
+# -- the product -------------------------------------------------------------------------------
+
+
+def _stand(
+    picture: pyvips.Image, sprite: layers.Sprite, look: Look, scene: Scene, view: View
+) -> pyvips.Image:
+    """`picture` with the product in it."""
+    shade, parts = sprite.shade, sprite.parts
+    paper = look.main if sprite.printed else look.paper
+    colours = (linear(look.main), linear(look.second), linear(paper))
+    exposure = scene.spot.product
+    light = shade.maplut(
+        _light_curve(scene.development.light, scene.development.shade, layers.LARGEST_SHADE, exposure)
     )
-    return builder(Stage(canvas, wall, floor, chance, reach))
+    if sprite.glass:
+        # Glass is not painted: light goes through it, and through its walls further than its middle.
+        lit = _coloured(parts, ((0.0, 0.0, 0.0), *colours[1:]), linear(sprite.third)) * light
+        lit += parts[0] * (1 / 255) * shade.maplut(_through(colours[0], scene.development, exposure))
+    else:
+        lit = _coloured(parts, colours, linear(sprite.third)) * light
+    cover = parts[3] * (1 / 255)
+    lit += cover * sprite.shine.maplut(_gloss(exposure))
+    # The light that ink takes away is laid in at the picture's own size: letters stay sharp.
+    place = _Place(view, px=sprite.px, frame=layers.PRODUCT_FRAME, box=sprite.box)
+    made = place.lay(lit.bandjoin(cover), fine=True)
+    print_, x, y = _printed(sprite, look, paper, view)
+    label_light = place.lay(light * (parts[2] * (1 / 255)), area=(x, y, print_.width, print_.height))
+    ground = picture.crop(place.left, place.top, made.width, made.height)
+    picture = picture.insert(ground * (made[3] * -1 + 1) + made.extract_band(0, n=3), place.left, place.top)
+    under = picture.crop(x, y, print_.width, print_.height)
+    return picture.insert(under + print_ * label_light, x, y)
 
 
-def _stand(canvas: Canvas, drawing: Drawing, light: Light, *, x: float, y: float, size: float) -> str:
-    """`drawing` with its foot at x, y: mirrored in the floor, shaded where it touches, lit from behind."""
-    half, depth = drawing.width * size / 2, max(drawing.depth * size, 6)
-    place = f"translate({x:.1f} {y:.1f}) scale({size:.4f})"
-    outline = f'<g transform="{place}">{drawing.outline}</g>'
-    canvas.settle(x=x, y=y, size=size)
-    body = ""
-    if light.mirror:
-        shown = drawing.height * size * 0.36
-        body += canvas.mirrored(
-            f'<g transform="{place}">{drawing.markup}</g>',
-            box=(x - half * 1.3, y + depth * 0.4 - shown, half * 2.6, shown),
-            at=y + depth * 0.4,
-            strength=light.mirror * (0.6 + drawing.sheen),
-        )
-    slant = f"matrix({size:.4f} 0 {-light.lean * size:.4f} {light.back * size:.4f} 0 0)"
-    lean = f"translate({x:.1f} {y:.1f}) {slant}"
-    high = drawing.height * size
-    shift = light.lean * high
-    body += canvas.soft(
-        f'<g transform="{lean}">{drawing.outline}</g>',
-        box=(
-            x - half + min(shift, 0),
-            y - max(light.back, 0) * high,
-            2 * half + abs(shift),
-            abs(light.back) * high + depth * 2,
-        ),
-        blur=light.soft,
-        colour="#140d08",
-        opacity=light.strength,
-    )
-    ground = (
-        f'<ellipse cx="{x + 5:.1f}" cy="{y + depth * 0.35:.1f}" rx="{half:.1f}" ry="{depth * 0.9 + 3:.1f}"/>'
-    )
-    if drawing.foot:
-        ground = f'<g transform="translate({x + 5:.1f} {y + 4:.1f}) scale({size:.4f})">{drawing.foot}</g>'
-    body += canvas.soft(
-        ground,
-        box=(x - half * 1.1, y - depth * 1.5, half * 2.2, depth * 4),
-        blur=6 + depth * 0.25,
-        colour="#0d0805",
-        opacity=min(0.9, light.strength * 1.5),
-    )
-    body += f'<g transform="{place}">{drawing.markup}</g>'
-    if light.grade:
-        sink = canvas.linear((0.35, "#0a0604", 0), (1, "#0a0604", light.grade))
-        area = f'x="{x - half * 1.2:.1f}" y="{y - high * 1.1:.1f}"'
-        area += f' width="{half * 2.4:.1f}" height="{high * 1.3:.1f}"'
-        body += f'<g {canvas.clip(outline)}><rect {area} fill="{sink}"/></g>'
-    if light.rim:
-        bare = drawing.outline.replace('fill="#000"', "")
-        edge = f'<g transform="{place}" stroke="#000" stroke-width="{7 / size:.1f}" fill="none">{bare}</g>'
-        glow = canvas.soft(
-            edge,
-            box=(x - half * 1.15, y - high * 1.05, half * 2.3, high * 1.12),
-            blur=5,
-            colour=light.rim,
-            opacity=0.6,
-        )
-        body += f"<g {canvas.clip(outline)}>{glow}</g>"
-    return body
+def _printed(sprite: layers.Sprite, look: Look, paper: str, view: View) -> tuple[pyvips.Image, int, int]:
+    """What the print changes in the colour of the label, bent as the label is bent, and where that lies."""
+    left, top, right, bottom = (edge * sprite.px for edge in sprite.label_box)
+    scale = view.unit * layers.PRODUCT_FRAME / sprite.px
+    width = min(_LABEL_PX, max(16, round((right - left) * scale * 1.15)))
+    height = max(8, round(width / sprite.label_aspect))
+    sheet = label(look.name, face=look.face, layout=look.layout, width=width, height=height)
+    places = sprite.label
+    across, down = (right - left) / places.width, (bottom - top) / places.height
+    if view.mirrored:
+        # The label turns with its product, the writing does not.
+        places = places * [-1, 1] + [1, 0]
+    places = places * [width, height] - 0.5
+    place = _Place(view, px=sprite.px, frame=layers.PRODUCT_FRAME, box=(left, top, right, bottom))
+    where = place.lay(places, cell=(across, down), beyond="copy")
+    print_ = sheet.mapim(where, interpolate=_interpolator("bilinear"))
+    ground = linear(paper)
+    ink = linear(ink_on(paper, look.main if sprite.printed else look.second))
+    accent = linear(look.second if sprite.printed else look.main)
+    change = [[(ink[k] - ground[k]) / 255, (accent[k] - ground[k]) / 255] for k in range(3)]
+    return print_.cast("float").recomb(pyvips.Image.new_from_array(change)), place.left, place.top
 
 
-def _veil(canvas: Canvas, light: Light) -> str:
-    """Light spilling over the lens."""
-    if not light.haze:
-        return ""
-    veil = canvas.radial((0, "#ffe7c2", light.haze * 1.6), (1, "#ffe7c2", 0), at=(0.36, 0.3), reach=0.7)
-    return f'<rect width="{canvas.width}" height="{canvas.height}" fill="{veil}"/>'
+# -- light -------------------------------------------------------------------------------------
 
 
-def _develop(drawn: pyvips.Image, *, grain: bool) -> pyvips.Image:
-    """What a camera adds: a slight falling off to the corners and, in the dark, a little grain."""
-    light = _corners().resize(drawn.width / 64, vscale=drawn.height / 64, kernel="linear")
-    # The sheet is opaque, so its alpha can be dropped.
-    picture = drawn.extract_band(0, n=3) * light
-    if grain:
-        tile = _grain()
-        across, down = -(-drawn.width // tile.width), -(-drawn.height // tile.height)
-        picture += tile.replicate(across, down).crop(0, 0, drawn.width, drawn.height)
-    return picture.rint().cast("uchar").copy(interpretation="srgb")
+def _coloured(parts: pyvips.Image, colours: tuple[Linear, ...], rest: Linear) -> pyvips.Image:
+    """What each place gives back of white light: `parts` in their colours, and `rest` where none is."""
+    rows = []
+    whole = parts.bands == 4
+    for band in range(3):
+        row = [(colour[band] - rest[band]) / 255 for colour in colours]
+        rows.append([*row, rest[band] / 255] if whole else row)
+    made = parts.cast("float").recomb(pyvips.Image.new_from_array(rows))
+    return made if whole else made + list(rest)
 
 
-@functools.lru_cache(maxsize=1)
-def _grain() -> pyvips.Image:
-    """One tile of film grain. It hides the steps of 8-bit gradients; every picture shares it."""
-    return pyvips.Image.gaussnoise(256, 256, mean=0, sigma=0.6, seed=1_839).cast("float").copy_memory()
+@functools.lru_cache(maxsize=64)
+def _light_curve(light: Linear, shade: Linear, largest: float, exposure: float) -> pyvips.Image:
+    """From a stored value to tinted light: what lies in the shade is lit by the sky, not by the lamp."""
+    values = []
+    for step in range(256):
+        amount = (step / 255) ** 2.2 * largest
+        share = min(1.0, amount / 0.9)
+        values += [amount * exposure * (shade[k] + (light[k] - shade[k]) * share) for k in range(3)]
+    return _curve(values, 3)
 
 
-@functools.lru_cache(maxsize=1)
-def _corners() -> pyvips.Image:
-    """How much light reaches each part of a picture: 1 in the middle, 0.86 in the corners."""
+@functools.lru_cache(maxsize=256)
+def _through(colour: Linear, development: Development, exposure: float) -> pyvips.Image:
+    """From a stored value to light that went through glass of `colour`."""
+    values = []
+    for step in range(256):
+        amount = (step / 255) ** 2.2 * layers.LARGEST_SHADE
+        depth = 1.25 - 0.6 * min(1.0, amount)
+        values += [
+            exposure
+            * (0.05 + 0.95 * min(amount, 1.3))
+            * max(colour[k], 0.004) ** depth
+            * development.light[k]
+            for k in range(3)
+        ]
+    return _curve(values, 3)
+
+
+@functools.lru_cache(maxsize=16)
+def _gloss(exposure: float) -> pyvips.Image:
+    return _curve([(step / 255) ** 2.2 * layers.LARGEST_SHINE * exposure for step in range(256)], 1)
+
+
+@functools.lru_cache(maxsize=16)
+def _shadow_curve(strength: float) -> pyvips.Image:
+    return _curve([((step / 255) ** 2.2) ** strength for step in range(256)], 1)
+
+
+def _curve(values: list[float], bands: int) -> pyvips.Image:
+    data = array.array("f", values).tobytes()
+    return pyvips.Image.new_from_memory(data, 256, 1, bands, "float")
+
+
+@functools.lru_cache(maxsize=8)
+def _corners(strength: float) -> pyvips.Image:
+    """How much light reaches each part of a picture: 1 in the middle, less in the corners."""
     place = pyvips.Image.xyz(64, 64) / 63 * 2 - 1
     away = place[0] * place[0] + place[1] * place[1]
-    return (1 - 0.035 * away * away).cast("float").copy_memory()
+    return (away * away * (-strength) + 1).cast("float").copy_memory()
+
+
+# -- the darkroom ------------------------------------------------------------------------------
+
+
+def _develop(picture: pyvips.Image, development: Development) -> pyvips.Image:
+    """Linear light as an 8-bit picture."""
+    exposed = (picture * (1 / _STEPS)).cast("ushort")
+    return exposed.maplut(_paper(development)).copy(interpretation="srgb")
+
+
+@functools.lru_cache(maxsize=8)
+def _paper(development: Development) -> pyvips.Image:
+    """From 16 bits of light to 0 to 255: exposure, a shoulder for the highlights, contrast, sRGB."""
+    light = pyvips.Image.identity(ushort=True) * (_STEPS * development.exposure)
+    # Straight up to 0.75, then bending towards 1, which it reaches softly.
+    knee = 0.75
+    over = ((light - knee) * (-1 / (1 - knee))).exp() * -(1 - knee) + 1
+    light = (light < knee).ifthenelse(light, over * (1 / 0.985))
+    value = (light > 1).ifthenelse(1, light)
+    encoded = (value < 0.0031308).ifthenelse(value * 12.92, value ** (1 / 2.4) * 1.055 - 0.055)
+    middle = 0.5
+    bent = (encoded < middle).ifthenelse(
+        (encoded * (1 / middle)) ** development.contrast * middle,
+        ((encoded * -1 + 1) * (1 / middle)) ** development.contrast * -middle + 1,
+    )
+    lifted = bent * (1 - development.lift) + development.lift
+    return (lifted * 255).rint().cast("uchar").copy_memory()
 
 
 def _encode(picture: pyvips.Image, media_type: MediaType) -> bytes:
