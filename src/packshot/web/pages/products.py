@@ -21,7 +21,7 @@ from packshot.web.live import Topic
 from packshot.web.security import actor_of, needs
 from packshot.web.words import Word
 
-SHOWN_AT_ONCE = 60
+SHOWN_AT_ONCE = 48  # whole lines of tiles, whether two, three, four or six stand side by side
 VIEWS = ("grid", "list")
 # More than a screen holds: whoever looks fetches the page instead.
 PUSHED_AT_ONCE = 200
