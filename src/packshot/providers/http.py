@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from weakref import WeakKeyDictionary
 
+import anyio._backends._asyncio  # noqa: F401 - read now, not by the loop in its first paid call
 import httpcore
 import httpx
 
