@@ -35,8 +35,8 @@ class Timers:
 
     @classmethod
     def scaled(cls, by: float) -> "Timers":
-        """Every timer divided by `by`: tests run the same proportions in less time. But no machine gets faster
-        by it, so what only measures the machine keeps some seconds."""
+        """Every timer divided by `by`: tests run the same proportions in less time. No machine gets faster by
+        it, so what measures only the machine keeps some seconds."""
         times = {name: getattr(cls(), name) / by for name in cls.__dataclass_fields__}
         return cls(**times | {"stuck_s": min(max(times["stuck_s"], 5.0), times["silent_s"] * 0.9)})
 

@@ -5,7 +5,6 @@ import asyncio
 import faulthandler
 import logging
 import os
-import sys
 import threading
 import time
 
@@ -13,6 +12,7 @@ log = logging.getLogger(__name__)
 
 # EX_SOFTWARE of sysexits.h.
 STUCK_CODE = 70
+_STDERR = 2  # by its number: what ends a stuck process must not need Python's objects
 
 
 class Watchdog:
@@ -44,7 +44,7 @@ class Watchdog:
     async def _beat(self) -> None:
         while True:
             self._turned_at = time.monotonic()
-            faulthandler.dump_traceback_later(self._hard_limit_s, exit=True, file=sys.__stderr__)
+            faulthandler.dump_traceback_later(self._hard_limit_s, exit=True, file=_STDERR)
             await asyncio.sleep(self._look_every_s)
 
     def _watch(self) -> None:
@@ -64,5 +64,5 @@ class Watchdog:
             "resolved by others. Report what follows: it shows where it was stuck",
             stuck_s,
         )
-        faulthandler.dump_traceback(file=sys.__stderr__, all_threads=True)
+        faulthandler.dump_traceback(file=_STDERR, all_threads=True)
         os._exit(STUCK_CODE)
