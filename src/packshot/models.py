@@ -13,6 +13,7 @@ from packshot.catalogue.models import (
 from packshot.events.models import Event
 from packshot.generations.models import (
     Attempt,
+    Callback,
     Evidence,
     Generation,
     Process,
@@ -30,6 +31,7 @@ __all__ = [
     "AuditEntry",
     "Budget",
     "BudgetWindow",
+    "Callback",
     "Category",
     "Entry",
     "Event",

@@ -52,6 +52,10 @@ BLOB_URL = os.environ.get("BLOB_URL") or f"file://{DATA / 'blobs'}"
 HOST = os.environ.get("PACKSHOT_HOST") or "127.0.0.1"
 PORT = int(os.environ.get("PACKSHOT_PORT") or 8000)
 SITE_URL = (os.environ.get("PACKSHOT_URL") or f"http://{HOST}:{PORT}").rstrip("/")
+# Where providers may report by themselves: only an address that they can reach. `off`: nowhere.
+CALLBACK_URL = (
+    os.environ.get("PACKSHOT_CALLBACK_URL") or (SITE_URL if SITE_URL.startswith("https://") else "off")
+).rstrip("/")
 # auto: on when no provider key is set. on: all providers run on it. off: never.
 SIMULATOR = (os.environ.get("PACKSHOT_SIMULATOR") or "auto").lower()
 SIMULATOR_PORT = int(os.environ.get("PACKSHOT_SIMULATOR_PORT") or 0)

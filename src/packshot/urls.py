@@ -6,6 +6,7 @@ from django.urls import URLPattern, path, re_path
 from packshot.web import assets, live
 from packshot.web.pages import (
     budgets,
+    callbacks,
     choosing,
     desk,
     doors,
@@ -37,6 +38,7 @@ _OF_OTHERS = (
 urlpatterns: list[URLPattern] = [
     path("", doors.home, name="home"),
     path("healthz", doors.healthz, name="healthz"),
+    path("callbacks/<uuid:attempt_id>/<str:token>", callbacks.receive, name="callback"),
     path("admin", overview.overview, name="overview"),
     path("admin/charts", overview.charts_again, name="overview_charts"),
     path("admin/queue", queue.queue, name="queue"),

@@ -171,7 +171,14 @@ class _Site:
         if self.simulator is not None:
             self._wait_for("the simulator", lambda: simulator_url() is not None)
         enrol_desk()  # so that requests are taken before the first worker is there
-        self.work = self.supervisor.add(Child("The workers", ["work"], patience_s=None))
+        # The simulator reports to the site itself; a real provider could not reach this address.
+        here = {"PACKSHOT_CALLBACK_URL": self.address} if self._simulates() else {}
+        self.work = self.supervisor.add(Child("The workers", ["work"], environment=here, patience_s=None))
+
+    def _simulates(self) -> bool:
+        from packshot.flows.desk import uses_simulator
+
+        return uses_simulator() and not os.environ.get("PACKSHOT_CALLBACK_URL")
 
     def _wait_for(self, who: str, ready: Callable[[], bool]) -> None:
         until = time.monotonic() + START_PATIENCE_S

@@ -73,6 +73,7 @@ class _Closing:
         self.settlements: list[ledger.Settlement] = []
         self.releases: list[UUID] = []
         self.extra: dict[UUID, int] = {}
+        self.learned: dict[UUID, int] = {}  # costs of attempts that had ended at an unknown one
         self.waits: dict[str, float] = {}
         self.pauses: dict[str, ProviderError] = {}
         self.calm: set[str] = set()
@@ -114,13 +115,14 @@ class _Closing:
             ]
         )
         fault_point("close.images")
+        for attempt_id, amount in self.learned.items():
+            generations.set_cost(attempt_id, amount)
+            generations.add_cost(standing[attempt_id].generation_id, amount_micros=amount, cost_unknown=False)
         booked = ledger.settle(self.settlements)
         freed = ledger.release(self.releases) + sum(each.freed_micros for each in booked)
         booked += ledger.adjust(self.extra)
         for attempt_id, amount in self.extra.items():
-            generations.add_cost(
-                standing[attempt_id].generation_id, amount_micros=amount, cost_unknown=None
-            )
+            generations.add_cost(standing[attempt_id].generation_id, amount_micros=amount, cost_unknown=None)
         fault_point("close.settled")
         reports.add(self._deltas(standing, done_at, booked, new_images), slot=self.slot)
         fault_point("close.counted")
@@ -254,9 +256,19 @@ class _Closing:
             self.evidence.append(
                 (at.attempt_id, "late_answer", "succeeded", {"was": at.state, "cost": completion.cost_micros})
             )
-            missing = (completion.cost_micros or 0) - (at.cost_micros or 0)
-            if missing and at.cost_micros is not None:
-                self.extra[at.attempt_id] = missing
+            # A cost that the late answer does not know takes nothing back.
+            if completion.cost_micros is not None and at.cost_micros is not None:
+                missing = completion.cost_micros - at.cost_micros
+                if missing:
+                    self.extra[at.attempt_id] = missing
+        if error is None and completion.cost_micros is not None and at.cost_micros is None:
+            # It ended at an unknown cost, by a callback or by somebody's word, and its own answer knows it.
+            if at.state == "succeeded":
+                self.evidence.append(
+                    (at.attempt_id, "late_answer", "succeeded", {"cost": completion.cost_micros})
+                )
+            self.learned[at.attempt_id] = completion.cost_micros
+            self._settle(at, completion.cost_micros)
 
     def _keep_images(self, completion: Completion, at: Standing) -> None:
         for position, image in enumerate(completion.images):
@@ -305,27 +317,24 @@ class _Closing:
         if charge == "free":
             self.releases.append(at.attempt_id)
         elif cost is not None:
-            self.settlements.append(
-                ledger.Settlement(
-                    at.attempt_id,
-                    cost,
-                    at.provider,
-                    at.model,
-                    at.category_path,
-                    at.person_name,
-                    at.run_id,
+            self._settle(at, cost)
+        # Charged, and nobody said how much: the hold stays until a person or the provider's bill says so.
+
+    def _settle(self, at: Standing, cost: int) -> None:
+        self.settlements.append(
+            ledger.Settlement(
+                at.attempt_id, cost, at.provider, at.model, at.category_path, at.person_name, at.run_id
+            )
+        )
+        if cost > at.reserved_micros:
+            self.news.append(
+                Happening(
+                    "budget",
+                    "overshot",
+                    str(at.attempt_id),
+                    {"provider": at.provider, "charged": show(cost), "held": show(at.reserved_micros)},
                 )
             )
-            if cost > at.reserved_micros:
-                self.news.append(
-                    Happening(
-                        "budget",
-                        "overshot",
-                        str(at.attempt_id),
-                        {"provider": at.provider, "charged": show(cost), "held": show(at.reserved_micros)},
-                    )
-                )
-        # Charged, and nobody said how much: the hold stays until a person or the provider's bill says so.
 
     def _deltas(
         self,

@@ -3,9 +3,10 @@
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+from uuid import UUID
 
 from packshot.blobs import BlobStore, StoreDown, StoreFull
 from packshot.flows.admit import image_request
@@ -21,7 +22,15 @@ from packshot.kernel.errors import (
 )
 from packshot.kernel.faults import fault_point
 from packshot.kernel.money import Micros
-from packshot.providers.contract import AttemptRef, Delivery, GeneratedImage, Pending, Provider, Ticket
+from packshot.providers.contract import (
+    AttemptRef,
+    CallbackAddress,
+    Delivery,
+    GeneratedImage,
+    Pending,
+    Provider,
+    Ticket,
+)
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +38,8 @@ log = logging.getLogger(__name__)
 ADAPTER_GRACE_S = 10.0
 # How often in a row a look at a ticket may fail by our own fault before it counts as no image.
 MOST_BUGS = 5
+# Looks that came to nothing. With a ticket made from a callback they prove nothing about the call either.
+INCONCLUSIVE = ("timeout", "bug")
 
 
 class Lines(Protocol):
@@ -41,6 +52,12 @@ class Lines(Protocol):
 
     async def closing(self, completion: Completion) -> None: ...
 
+    async def came_to_nothing(self, claim: Claim) -> None:
+        """A ticket made from a callback told nothing: the attempt stays uncertain, without it."""
+
+    async def until_next_look(self, attempt_id: UUID, at_most_s: float) -> None:
+        """Return after so many seconds, or as soon as the provider says by itself that there is news."""
+
     def store_trouble(self, problem: str | None) -> None:
         """The blob store refuses bytes (in words), or takes them again (None)."""
 
@@ -52,6 +69,8 @@ class Surroundings:
     lines: Lines
     store: BlobStore
     timer_scale: float = 1.0  # divides the waits between looks at a ticket, for tests
+    # Where the provider may report an attempt by itself, if it can reach this site.
+    callback: Callable[[Provider, UUID], CallbackAddress | None] = lambda provider, attempt_id: None
 
 
 async def run(claim: Claim, provider: Provider, around: Surroundings) -> None:
@@ -59,7 +78,7 @@ async def run(claim: Claim, provider: Provider, around: Surroundings) -> None:
     if not await around.lines.sending(claim):
         return
     try:
-        answer = await _submit(claim, provider)
+        answer = await _submit(claim, provider, around)
     except ProviderError as error:
         await around.lines.closing(_failed(claim, error))
         return
@@ -73,15 +92,21 @@ async def run(claim: Claim, provider: Provider, around: Surroundings) -> None:
 
 
 async def resume(claim: Claim, provider: Provider, around: Surroundings) -> None:
-    """Collect what another process submitted and left: nothing is paid again."""
-    assert claim.ticket is not None, "only accepted attempts are resumed"
+    """Collect what was submitted before, by a process that is gone or with an answer that got lost: nothing is
+    paid again."""
+    assert claim.ticket is not None, "only what has a ticket is resumed"
     cost = None if claim.cost_micros is None else Micros(claim.cost_micros)
     await _finish(claim, provider, Ticket(claim.ticket, cost=cost), around)
 
 
-async def _submit(claim: Claim, provider: Provider) -> Ticket | Delivery:
+async def _submit(claim: Claim, provider: Provider, around: Surroundings) -> Ticket | Delivery:
     """The one paid call. Whatever goes wrong in an unexpected way is an unknown outcome, never a free one."""
-    reference = AttemptRef(claim.attempt_id, claim.number, float(claim.deadline_s))
+    reference = AttemptRef(
+        claim.attempt_id,
+        claim.number,
+        float(claim.deadline_s),
+        around.callback(provider, claim.attempt_id),
+    )
     try:
         async with asyncio.timeout(claim.deadline_s + ADAPTER_GRACE_S):
             return await provider.submit(image_request(claim.generation), reference)
@@ -98,6 +123,10 @@ async def _finish(claim: Claim, provider: Provider, ticket: Ticket, around: Surr
     try:
         delivery = await _collect(claim, provider, ticket, around)
     except ProviderError as error:
+        if claim.by_callback and error.kind in INCONCLUSIVE:
+            log.warning("attempt %s: a callback led to nothing: %s", claim.attempt_id, error.reason)
+            await around.lines.came_to_nothing(claim)
+            return
         await around.lines.closing(_failed(claim, error, ticket))
     else:
         await _deliver(claim, delivery, around)
@@ -133,7 +162,8 @@ async def _collect(claim: Claim, provider: Provider, ticket: Ticket, around: Sur
             reason = f"the {provider.name} adapter failed: {type(bug).__name__}"
             if bugs >= MOST_BUGS:
                 raise BadAnswer(reason, kind="bug", charge="charged", cost=ticket.cost) from bug
-        await asyncio.sleep(min(max(wait / around.timer_scale, 0.02), left))
+        pause = min(max(wait / around.timer_scale, 0.02), left)
+        await around.lines.until_next_look(claim.attempt_id, pause)
     raise BadAnswer(
         f"no image within {claim.deadline_s} s: {reason}", kind="timeout", charge="charged", cost=ticket.cost
     )
@@ -161,6 +191,7 @@ async def _deliver(claim: Claim, delivery: Delivery, around: Surroundings) -> No
             cost_micros=delivery.cost,
             request_id=delivery.request_id or "",
             answer=delivery.raw,
+            evidence=_evidence(claim),
         )
     )
 
@@ -190,4 +221,9 @@ def _failed(claim: Claim, error: ProviderError, ticket: Ticket | None = None) ->
         error=error,
         request_id=error.request_id or (ticket.request_id if ticket else None) or "",
         answer=error.raw,
+        evidence=_evidence(claim),
     )
+
+
+def _evidence(claim: Claim) -> tuple[str, str] | None:
+    return ("callback", "") if claim.by_callback else None

@@ -7,8 +7,10 @@ from uuid import UUID
 from django.core.management import call_command
 from django.db import transaction
 
-from packshot import catalogue, events, generations, ledger, reports
+from packshot import catalogue, events, generations, ledger, preferences, reports
+from packshot.accounts import Actor
 from packshot.events import Happening
+from packshot.flows import generate
 from packshot.flows.admit import give_back
 from packshot.flows.close import Completion, close
 from packshot.generations import Claim
@@ -31,6 +33,9 @@ class Timers:
     look_again_s: float = 60.0
     drain_s: float = 30.0
     part_s: float = 60.0  # what two workers died with goes back to the queue at moments this far apart
+    # After a call's deadline, before `retry_uncertain` asks again: a rescue takes 12 s, and a provider tries
+    # its callback for 36 s.
+    unresolved_s: float = 60.0
     stuck_s: float = 60.0  # an event loop that does nothing for so long is stuck, and its process is ended
 
     @classmethod
@@ -197,6 +202,44 @@ def give_back_unstarted(process_id: UUID, *, running: Set[UUID], older_than_s: f
         return give_back([each for each in mine if each not in running])
 
 
+POLICY = Actor(None, "policy retry_uncertain", "administrator")
+ASKED_AGAIN = (
+    "nobody knows whether it was charged; the site's policy asked again once, and the money stays held until "
+    "the charge is settled"
+)
+
+
+def ask_again_once(*, grace_s: float, slot: int) -> int:
+    """By the policy `retry_uncertain`: ask once more for what nobody could resolve. Returns how many.
+
+    The uncertain attempt ends with evidence, its hold stays, and its generation goes back to the queue: a new
+    attempt, admitted with a new hold like any other. A generation that was asked again so is not again.
+    """
+    if preferences.get("retry_uncertain") != "once":
+        return 0
+    with transaction.atomic():
+        due = generations.unresolved(grace_s)
+        if not due:
+            return 0
+        generations.lock_providers(sorted({provider for provider, _ in due.values()}))
+        standing = generations.standing(list(due))
+        # Another worker, a person or a late answer may have been quicker.
+        left = [each for each in generations.unresolved(grace_s) if each in standing]
+        close(
+            [
+                Completion(
+                    each,
+                    error=BadAnswer(ASKED_AGAIN, kind="timeout", charge="unknown"),
+                    evidence=("policy", POLICY.name),
+                    note=ASKED_AGAIN,
+                )
+                for each in left
+            ],
+            slot=slot,
+        )
+        return generate.retry([standing[each].generation_id for each in left], POLICY) if left else 0
+
+
 def wake_due() -> int:
     """Make parked generations ready whose time has come."""
     with transaction.atomic():
@@ -218,6 +261,7 @@ def prune(*, events_days: int = 7) -> int:
     """Forget old news (a page replays minutes, not weeks), sessions that ended, processes that vanished."""
     with transaction.atomic():
         generations.end_vanished(silent_s=600)
+        generations.forget_callbacks(older_than_days=30)
         forgotten = events.forget(older_than_days=events_days)
     call_command("clearsessions")
     return forgotten

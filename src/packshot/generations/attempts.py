@@ -29,6 +29,7 @@ class Claim:
     ticket: Mapping[str, Any] | None = None
     cost_micros: int | None = None  # what the provider said when it took the request
     alone: bool = False  # two workers died with it in hand: whoever tries once more does nothing beside it
+    by_callback: bool = False  # its ticket was made from a callback: nobody has the answer to its submission
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,15 +366,20 @@ def step_generations(steps: Sequence[Step]) -> dict[UUID, datetime | None]:
 
 
 def add_cost(generation_id: UUID, *, amount_micros: int, cost_unknown: bool | None) -> None:
-    """A charge became known after the attempt had ended. `cost_unknown` None: as it was."""
+    """A charge became known after the attempt had ended. `cost_unknown` None: as it was; False: known, unless
+    another of its attempts ended at an unknown one."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
             UPDATE packshot_generation SET actual_micros = coalesce(actual_micros, 0) + %s,
-                cost_unknown = coalesce(%s, cost_unknown), updated_at = clock_timestamp()
+                cost_unknown = coalesce(%s, cost_unknown) OR (%s AND EXISTS (
+                    SELECT 1 FROM packshot_attempt AS attempt
+                    WHERE attempt.generation_id = packshot_generation.id AND attempt.cost_micros IS NULL
+                        AND attempt.state IN ('succeeded', 'failed_charged', 'charged_no_image'))),
+                updated_at = clock_timestamp()
             WHERE id = %s
             """,
-            [amount_micros, cost_unknown, generation_id],
+            [amount_micros, cost_unknown, cost_unknown is False, generation_id],
         )
 
 
@@ -438,6 +444,7 @@ def tickets_of(process_id: UUID, attempt_ids: Sequence[UUID]) -> list[Claim]:
                 deadline_s=row[2],
                 ticket=row[3]["state"],
                 cost_micros=row[3]["cost"],
+                by_callback=row[3].get("by_callback", False),
             )
             for row in decoded(cursor.fetchall(), 3, 13)
         ]

@@ -266,8 +266,29 @@ class Evidence(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     attempt = models.ForeignKey("Attempt", on_delete=models.PROTECT, related_name="+")
-    kind = models.CharField(max_length=16)  # late_answer, callback, lookup, reconciliation, person
+    # late_answer, callback, lookup, reconciliation, person, policy
+    kind = models.CharField(max_length=16)
     verdict = models.CharField(max_length=18)  # the state it argues for
     detail = models.JSONField(default=dict)
     by_name = models.TextField(blank=True)
     at = models.DateTimeField(db_default=Now())
+
+
+class Callback(models.Model):
+    """What a provider said by itself about an attempt, as it said it. A hint: nothing is settled by it."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    attempt = models.ForeignKey("Attempt", on_delete=models.PROTECT, related_name="+", db_index=False)
+    sha256 = models.CharField(max_length=64)  # of the raw body: the same one again is stored once
+    task = models.TextField(blank=True)  # the provider's number of it, as read from the body
+    body = models.TextField(blank=True)  # redacted
+    received_at = models.DateTimeField(db_default=Now())
+    handled_at = models.DateTimeField(null=True)  # a worker took note of it
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint("attempt", "sha256", name="packshot_callback_once"),
+        ]
+        indexes: ClassVar = [
+            models.Index("id", condition=Q(handled_at=None), name="packshot_callback_new"),
+        ]

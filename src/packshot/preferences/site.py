@@ -31,12 +31,14 @@ DEFAULTS: Mapping[str, Value] = MappingProxyType(
         "old_image_days": 365,
         # Whether only an approved image may become active.
         "approval_required": False,
+        # What happens to a paid call whose outcome nobody could find out: `off`, or `once`, ask again once.
+        "retry_uncertain": "off",
     }
 )  # fmt: skip
 
 
 @overload
-def get(key: Literal["time_zone", "currency", "brand_style"]) -> str: ...
+def get(key: Literal["time_zone", "currency", "brand_style", "retry_uncertain"]) -> str: ...
 @overload
 def get(key: Literal["low_score", "old_image_days"]) -> int: ...
 @overload
@@ -141,6 +143,16 @@ def _yes_or_no(key: str, value: object) -> bool:
     raise BadInput(f"{value!r} is neither yes nor no", field=key)
 
 
+def _one_of(*words: str) -> Callable[[str, object], str]:
+    def read(key: str, value: object) -> str:
+        word = str(value).strip().lower() or words[0]
+        if word not in words:
+            raise BadInput(f"{value!r} is none of {', '.join(words)}", field=key)
+        return word
+
+    return read
+
+
 _READ: Mapping[str, Callable[[str, object], Value]] = {
     "time_zone": _zone,
     "currency": _currency,
@@ -149,4 +161,5 @@ _READ: Mapping[str, Callable[[str, object], Value]] = {
     "low_score": _between(0, 100),
     "old_image_days": _between(1, 36_500),
     "approval_required": _yes_or_no,
+    "retry_uncertain": _one_of("off", "once"),
 }

@@ -66,12 +66,25 @@ class ImageRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class CallbackAddress:
+    """Where the provider may say by itself how one attempt goes, and what it signs with.
+
+    Both are of this attempt only: whoever knows the URL of one knows nothing of another's.
+    """
+
+    url: str
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptRef:
     """Which paid call this is: what an adapter may tell the provider, and how long it has."""
 
     id: UUID
     number: int
     deadline_s: float
+    # None: this site has no address that the provider can reach, or the adapter asked for none.
+    callback: CallbackAddress | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +191,34 @@ class Provider(Protocol):
 
     async def collect(self, ticket: Ticket, attempt: AttemptRef) -> Delivery | Pending:
         """Look once; download when ready. Free, repeatable, and callable by any process."""
+        ...
+
+
+@runtime_checkable
+class CallsBack(Protocol):
+    """What an adapter has besides, when its service reports the end of a task by itself.
+
+    Its `submit` passes `AttemptRef.callback` on where the model takes one. A callback is a hint and never a
+    result: what the three methods say decides only that, and with which ticket, the provider is asked. They
+    are pure: no call, no clock that matters, no memory of other callbacks.
+    """
+
+    def vouches(self, body: bytes, headers: Mapping[str, str], secret: str) -> bool | None:
+        """Whether the signature over the raw `body` is right, compared in constant time; None: it has none.
+
+        Header names are in lower case. `secret` is the attempt's own, as in `CallbackAddress`.
+        """
+        ...
+
+    def task_of(self, body: bytes) -> str | None:
+        """The provider's own number of the task, at most 200 printable characters; None: it has none."""
+        ...
+
+    def ticket_of(self, task: str) -> Ticket:
+        """A ticket that `collect` can look with, although the answer to the submission never came.
+
+        Its cost is unknown. A look that does not find the task says nothing about a charge: raise Unsure.
+        """
         ...
 
 

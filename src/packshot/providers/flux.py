@@ -1,5 +1,7 @@
 """Black Forest Labs (FLUX): submit, poll the address that the answer names, fetch the link at once."""
 
+import hmac
+import json
 import re
 import time
 from collections.abc import Mapping
@@ -24,6 +26,7 @@ from packshot.providers.cards import accept, refusal
 from packshot.providers.contract import (
     Account,
     AttemptRef,
+    CallbackAddress,
     Delivery,
     ImageRequest,
     JsonValue,
@@ -48,6 +51,11 @@ _IMAGE_BYTES = 32 * 1024 * 1024
 _GRACE_S = 10.0
 # A number of a task: what a URL and a database can hold.
 _TASK = re.compile(r"[!-~]{1,200}")
+# An order with a webhook is answered without a polling address, and the global host may not know a task of
+# a region: then the regions are asked, too. Not documented; asking is free.
+_GLOBAL = "https://api.bfl.ai"
+_REGIONS = ("https://api.eu.bfl.ai", "https://api.us.bfl.ai")
+_WEBHOOK_URL_MOST = 2083
 _BUSY_WAIT_S = 5.0
 _ERROR_WAIT_S = 10.0
 
@@ -185,7 +193,7 @@ class Flux:
 
     async def submit(self, request: ImageRequest, attempt: AttemptRef) -> Ticket | Delivery:
         try:
-            body = wire_request(request)
+            body = wire_request(request, attempt.callback)
         except BadInput as error:
             raise refusal(error) from error
         answer = await paid(
@@ -231,12 +239,56 @@ class Flux:
         polling_url = words(document.get("polling_url"))
         if not self._client.allows(polling_url):
             # As with a webhook, where the answer names none. The order is paid; this is how to ask for it.
-            polling_url = f"/v1/get_result?id={url_quote(task, safe='')}"
+            polling_url = _asking_for(task)
         state = {"id": task, "polling_url": polling_url, "submitted_at": time.time()}
         return Ticket(state, request_id=task, cost=cost)
 
+    # -- callbacks ------------------------------------------------------------------------------
+
+    def vouches(self, body: bytes, headers: Mapping[str, str], secret: str) -> bool | None:
+        """By `X-BFL-Signature: sha256=<hex>` over the raw body, as Black Forest Labs' guide has it.
+
+        A widespread client knows the secret itself in `X-Webhook-Secret` instead, and the published
+        specification only says "signature verification": both are taken, and neither is required.
+        """
+        signature = headers.get("x-bfl-signature")
+        if signature is not None:
+            right = "sha256=" + hmac.new(secret.encode(), body, "sha256").hexdigest()
+            return hmac.compare_digest(right.encode(), signature.strip().encode("utf-8", "replace"))
+        repeated = headers.get("x-webhook-secret")
+        if repeated is not None:
+            return hmac.compare_digest(secret.encode(), repeated.strip().encode("utf-8", "replace"))
+        return None
+
+    def task_of(self, body: bytes) -> str | None:
+        try:
+            document = members(json.loads(body))
+        except (ValueError, RecursionError):
+            return None
+        task = words(document.get("id"))
+        return task if _TASK.fullmatch(task) else None
+
+    def ticket_of(self, task: str) -> Ticket:
+        state = {"id": task, "polling_url": _asking_for(task), "submitted_at": time.time(), "told": True}
+        return Ticket(state, request_id=task)
+
+    # -- looking --------------------------------------------------------------------------------
+
     async def _look(self, ticket: Ticket, attempt: AttemptRef) -> "Delivery | Pending | _DeadLink":
         url = words(ticket.state.get("polling_url"))
+        seen = await self._look_at(url, ticket, attempt)
+        if isinstance(seen, _NotFound) and url.startswith("/") and self._client.base_url == _GLOBAL:
+            for region in _REGIONS:
+                elsewhere = await self._look_at(region + url, ticket, attempt)
+                if not isinstance(elsewhere, _NotFound):
+                    return elsewhere
+        if isinstance(seen, _NotFound):
+            raise seen.trouble
+        return seen
+
+    async def _look_at(
+        self, url: str, ticket: Ticket, attempt: AttemptRef
+    ) -> "Delivery | Pending | _DeadLink | _NotFound":
         age_s = time.time() - ticket.state.get("submitted_at", 0)
         not_yet = Pending(after_s=min(max(age_s / 5, 0.5), 3.0))
         # The key goes to the API's own hosts, never to a delivery host, whatever an answer names. Without
@@ -260,7 +312,13 @@ class Flux:
         if trouble is None:
             return not_yet
         trouble.request_id = ticket.request_id
-        raise told_by(answer, trouble, key=self._key)
+        told_by(answer, trouble, key=self._key)
+        if words(document.get("status")) in ("", "Task not found"):
+            if ticket.state.get("told"):
+                # Only a callback named it. That nobody here knows it says nothing about what was charged.
+                trouble = Unsure(trouble.reason, kind="expired", request_id=ticket.request_id)
+            return _NotFound(trouble)
+        raise trouble
 
     async def _fetch(
         self, ticket: Ticket, answer: Answer, document: Mapping[str, object], attempt: AttemptRef
@@ -299,7 +357,16 @@ class _DeadLink:
     why: str
 
 
-def wire_request(request: ImageRequest) -> dict[str, JsonValue]:
+@dataclass(frozen=True, slots=True)
+class _NotFound:
+    trouble: ProviderError
+
+
+def _asking_for(task: str) -> str:
+    return f"/v1/get_result?id={url_quote(task, safe='')}"
+
+
+def wire_request(request: ImageRequest, callback: CallbackAddress | None = None) -> dict[str, JsonValue]:
     """The body of one submission. Raises BadInput for what no submission could ask."""
     card, options = accept(request, CARDS)
     body: dict[str, JsonValue] = {"prompt": request.prompt}
@@ -314,6 +381,9 @@ def wire_request(request: ImageRequest) -> dict[str, JsonValue]:
     body |= {name: value for name, value in options.items() if value is not None}
     if "guidance" in body:
         body["guidance"] = float(body["guidance"])
+    # FLUX 3 takes no webhook either.
+    if callback is not None and card not in _CARDS_3 and len(callback.url) <= _WEBHOOK_URL_MOST:
+        body["webhook_url"], body["webhook_secret"] = callback.url, callback.secret
     return body
 
 

@@ -41,7 +41,11 @@ Spoilt = Literal[
 ]
 # What becomes of an accepted FLUX task.
 Fate = Literal["task_error", "never_ready", "dead_link"]
-Action = Recorded | Spoilt | Fate
+# What becomes of the report of a finished FLUX task. Rules for these have the path `/webhook`, where `slow`
+# is known, too.
+Report = Literal["drop", "duplicate", "early"]
+Action = Recorded | Spoilt | Fate | Report
+WEBHOOK_PATH = "/webhook"
 
 Garbage = Literal[
     "not_json",
@@ -63,7 +67,8 @@ Garbage = Literal[
     "gzip_bomb",
 ]
 
-_FLUX_ONLY: frozenset[str] = frozenset(get_args(Fate))
+_REPORTS: frozenset[str] = frozenset(get_args(Report))
+_FLUX_ONLY: frozenset[str] = frozenset(get_args(Fate)) | _REPORTS
 _OPENAI_ONLY: frozenset[str] = frozenset({"not_verified"})
 _FREE: frozenset[str] = frozenset(get_args(Recorded)) | {"task_error"}
 
@@ -88,6 +93,7 @@ class Rule(BaseModel):
     # How it goes wrong.
     charged: bool | None = None  # None: as the provider would, see `charges`
     delay_s: float = Field(default=0.0, ge=0)  # before the first byte of the answer, after the charge
+    copies: int = Field(default=2, ge=2, le=100)  # of `duplicate`, at once
     status: int | None = Field(default=None, ge=200, le=599)  # of `answer`, and of a poll after `task_error`
     body: JsonValue = None  # of `answer`; a string is sent as it is, anything else as JSON
     headers: dict[str, str] = {}
@@ -103,6 +109,12 @@ class Rule(BaseModel):
             raise ValueError("`answer` needs a status")
         if (self.action == "garbage") != (self.variant is not None):
             raise ValueError("`garbage` needs a variant, and no other action takes one")
+        if (self.path == WEBHOOK_PATH) != (self.action in _REPORTS) and not (
+            self.path == WEBHOOK_PATH and self.action == "slow"
+        ):
+            raise ValueError(
+                f"the path `{WEBHOOK_PATH}` takes slow, {', '.join(get_args(Report))}, which need it"
+            )
         if self.dialect == "openai" and self.action in _FLUX_ONLY:
             raise ValueError(f"`{self.action}` happens to FLUX tasks only")
         if self.dialect == "flux" and self.action in _OPENAI_ONLY:

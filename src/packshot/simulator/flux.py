@@ -1,7 +1,8 @@
 """Black Forest Labs' API: `POST /v1/{model}`, `GET /v1/get_result`, `GET /v1/credits`, and its delivery host.
 
 Charged at submission. A task and its fate are on disk before the answer that names it, so that polls go on
-after a restart. Fill, expand, finetunes and webhooks are not simulated.
+after a restart. An order with a webhook is reported when it ends, and three times more while nobody takes the
+report; a restart of the simulator forgets those under way. Fill, expand and finetunes are not simulated.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import json
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -19,11 +21,12 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import uuid4
 
+import httpx
 from pydantic import ValidationError
 
 from packshot.imaging import BadImage, MediaType, read_header
 from packshot.simulator.book import Charged, ResultRow, TaskRow, read_charged, read_tasks
-from packshot.simulator.faults import Rule
+from packshot.simulator.faults import WEBHOOK_PATH, Rule
 from packshot.simulator.flux_models import (
     DOLLARS_PER_CREDIT,
     MEGAPIXEL,
@@ -52,6 +55,9 @@ _FATES = frozenset(
 )
 # A poll that comes just as the picture is being finished waits this long for it, in seconds.
 _PATIENCE_S = 0.25
+# BFL tries a report again after so many seconds, and then gives up.
+_REPORT_AGAIN_S = (1.0, 5.0, 30.0)
+_REPORT_DEADLINE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +112,7 @@ class Flux:
         self._charged = read_charged(state_dir, "flux")
         self._tasks: OrderedDict[str, Task] = OrderedDict()  # oldest first
         self._running: dict[str, Task] = {}
+        self._reports: set[asyncio.Task[None]] = set()
         for row, image_sha256 in read_tasks(state_dir, created_after=time.time() - world.config.task_life_s):
             fate = Rule.model_validate_json(row.fate) if row.fate else None
             self._remember(Task(row, Picture.from_json(row.picture), fate, image_sha256))
@@ -159,6 +166,7 @@ class Flux:
             *[self._charge(call, order, outcome) for _ in range(times)], task.row, answered
         )
         self._start_drawing(task)
+        await self._start_reporting(call, task, order)
         return replace(Answer.of_json(200, _accepted(call, task, order)), fault=fault)
 
     def _new_task(self, call: Call, order: Order, fault: Rule | None) -> Task:
@@ -228,6 +236,67 @@ class Flux:
         await self._world.book.write(ResultRow(task.row.task_id, image_sha256, time.time()))
         task.image_sha256 = image_sha256
 
+    # -- reports ------------------------------------------------------------------------------
+
+    async def _start_reporting(self, call: Call, task: Task, order: Order) -> None:
+        """Report the task's end when it comes. An early report arrives before this returns, and so before the
+        answer to the submission."""
+        if order.inputs.reports_to is None or task.never_ends:
+            return
+        url, secret = order.inputs.reports_to
+        fault = self._world.faults.match("flux", WEBHOOK_PATH, order.prompt, paid=False)
+        action = fault.action if fault else None
+        if action == "drop":
+            return
+        if action == "early":
+            task.row = replace(task.row, ready_at=time.time())
+        report = asyncio.get_running_loop().create_task(
+            self._report(
+                url,
+                secret,
+                call.origin,
+                task,
+                late_s=fault.delay_s if fault and action == "slow" else 0.0,
+                copies=fault.copies if fault and action == "duplicate" else 1,
+            )
+        )
+        self._reports.add(report)
+        report.add_done_callback(self._reports.discard)
+        if action == "early":
+            await asyncio.wait({report}, timeout=_REPORT_DEADLINE_S)
+
+    async def _report(
+        self, url: str, secret: str | None, origin: str, task: Task, *, late_s: float, copies: int
+    ) -> None:
+        await asyncio.sleep(task.row.ready_at - time.time())
+        if task.drawing is not None:
+            await asyncio.wait({task.drawing})
+        await asyncio.sleep(late_s)
+        body = json.dumps(
+            {
+                "id": task.row.task_id,
+                "status": _ending(task),
+                "result": self._ready(origin, task) if task.makes_an_image else None,
+                "timestamp": datetime.now(UTC).isoformat(),
+            }
+        ).encode()
+        headers = {"content-type": "application/json"}
+        if secret:
+            headers["x-bfl-signature"] = "sha256=" + hmac.new(secret.encode(), body, "sha256").hexdigest()
+        async with httpx.AsyncClient(trust_env=False, timeout=_REPORT_DEADLINE_S) as client:
+            await asyncio.gather(*(self._tell(client, url, body, headers) for _ in range(copies)))
+
+    async def _tell(self, client: httpx.AsyncClient, url: str, body: bytes, headers: dict[str, str]) -> None:
+        for pause_s in (*_REPORT_AGAIN_S, None):
+            try:
+                answer = await client.post(url, content=body, headers=headers)
+                if answer.is_success:
+                    return
+            except httpx.HTTPError:
+                pass  # nobody listens, or not yet
+            if pause_s is not None:
+                await asyncio.sleep(pause_s / self._world.config.speed)
+
     # -- poll, credits, delivery --------------------------------------------------------------
 
     async def _read(self, call: Call) -> Answer:
@@ -265,12 +334,12 @@ class Flux:
                 task.drawing.result()  # a drawing that failed is our bug: let it fly
         if task.image_sha256 is None:
             return _status(task.row.task_id, _how_far(task, now))
-        return _status(task.row.task_id, "Ready", result=self._ready(call, task))
+        return _status(task.row.task_id, "Ready", result=self._ready(call.origin, task))
 
-    def _ready(self, call: Call, task: Task) -> dict[str, Any]:
+    def _ready(self, origin: str, task: Task) -> dict[str, Any]:
         created_at, ready_at = task.row.created_at, task.row.ready_at
         return {
-            "sample": self._link(call, task),
+            "sample": self._link(origin, task),
             "prompt": task.picture.prompt,
             "seed": task.picture.seed,
             "start_time": round(created_at, 3),
@@ -278,13 +347,13 @@ class Flux:
             "duration": round(ready_at - created_at, 3),
         }
 
-    def _link(self, call: Call, task: Task) -> str:
+    def _link(self, origin: str, task: Task) -> str:
         dead = task.fate is not None and task.fate.action == "dead_link"
         life_s = 0.0 if dead else self._world.config.delivery_life_s
         expires = datetime.fromtimestamp(task.row.ready_at + life_s, UTC).isoformat(timespec="milliseconds")
         query = urlencode({"se": expires, "sig": self._signature(task.row.task_id, expires)})
         name = f"sample.{_EXTENSIONS[task.picture.media_type]}"
-        return f"{call.origin}/delivery/{task.row.task_id}/{name}?{query}"
+        return f"{origin}/delivery/{task.row.task_id}/{name}?{query}"
 
     async def _deliver(self, call: Call) -> Answer:
         task = self._tasks.get(call.path.split("/")[2])
@@ -365,9 +434,16 @@ def _pixels(picture: str) -> int | None:
 
 
 def _accepted(call: Call, task: Task, order: Order) -> dict[str, Any]:
+    hook = order.inputs.reports_to
+    # With a webhook the answer names no polling address.
+    way = (
+        {"status": "Pending", "webhook_url": hook[0]}
+        if hook
+        else {"polling_url": f"{call.origin}/flux/v1/get_result?id={task.row.task_id}"}
+    )
     return {
         "id": task.row.task_id,
-        "polling_url": f"{call.origin}/flux/v1/get_result?id={task.row.task_id}",
+        **way,
         "cost": float(order.credits),
         "input_mp": round(order.input_pixels / 1_000_000, 2),
         "output_mp": round(order.width_px * order.height_px / 1_000_000, 2),
@@ -387,6 +463,13 @@ def _how_far(task: Task, now: float) -> str:
     lasts_s = max(task.row.ready_at - task.row.created_at, 1e-9)
     done = (now - task.row.created_at) / lasts_s
     return "Pending" if done < 1 / 3 else "Reasoning" if done < 2 / 3 else "Generating"
+
+
+def _ending(task: Task) -> str:
+    """The status that a finished task has."""
+    if task.fate is None or task.makes_an_image:
+        return "Ready"
+    return str(json.loads(_end(task, task.fate).body)["status"])
 
 
 def _end(task: Task, fate: Rule) -> Answer:

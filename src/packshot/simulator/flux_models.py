@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, sqrt
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -21,9 +22,11 @@ _RATIO_LEAST = Fraction(9, 21)
 _OutputFormat = Literal["jpeg", "png", "webp"]
 
 
-def _no_webhook(url: str | None) -> str | None:
+def _only_here(url: str | None) -> str | None:
     if url is not None:
-        raise ValueError("this simulator sends no webhooks; poll the task instead")
+        parts = urlsplit(url)
+        if parts.scheme != "http" or parts.hostname not in ("127.0.0.1", "localhost", "::1"):
+            raise ValueError("this simulator reports to http addresses of this machine only")
     return url
 
 
@@ -65,13 +68,20 @@ class Inputs(BaseModel):
     def format_wanted(self) -> _OutputFormat:
         return "jpeg"
 
+    @property
+    def reports_to(self) -> tuple[str, str | None] | None:
+        """Where the end of the task is reported, and the secret that the report is signed with."""
+        return None
+
 
 class _Classic(Inputs):
     """What all but FLUX 3 take."""
 
     seed: int | None = None
     output_format: _OutputFormat | None = "jpeg"
-    webhook_url: Annotated[str | None, AfterValidator(_no_webhook)] = None
+    webhook_url: Annotated[str | None, Field(min_length=1, max_length=2083), AfterValidator(_only_here)] = (
+        None
+    )
     webhook_secret: str | None = None
 
     @property
@@ -81,6 +91,10 @@ class _Classic(Inputs):
     @property
     def format_wanted(self) -> _OutputFormat:
         return self.output_format or "jpeg"
+
+    @property
+    def reports_to(self) -> tuple[str, str | None] | None:
+        return (self.webhook_url, self.webhook_secret) if self.webhook_url else None
 
 
 class Flux2Klein(_Classic):

@@ -53,6 +53,7 @@ PROOFS = {
     "lookup": "Looked up at the provider",
     "reconciliation": "Found on the bill",
     "person": "Settled by hand",
+    "policy": "Asked again by the site's policy",
 }
 
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -13,7 +14,7 @@ from django.db import InterfaceError, OperationalError
 from packshot import generations, ledger
 from packshot.blobs import BlobStore
 from packshot.events import CHANNEL
-from packshot.flows import admit, spending, upkeep
+from packshot.flows import admit, callbacks, spending, upkeep
 from packshot.flows.close import Completion, close
 from packshot.flows.desk import Desk
 from packshot.flows.run import Surroundings, resume, run
@@ -31,6 +32,10 @@ log = logging.getLogger(__name__)
 # Claims per admission: enough to make its four round trips cheap, few enough to share the queue fairly
 # with other workers.
 ADMIT_AT_ONCE = 100
+# The shortest time between two looks at what providers said by themselves. Where none can reach this site
+# there is only what came while one could.
+HEED_S = 0.05
+HEED_RARELY_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,7 @@ class PayWorker:
         self._settings = settings
         self._timers = settings.timers
         self._database = Database()
-        self._around = Surroundings(self, store, settings.timer_scale)
+        self._around = Surroundings(self, store, settings.timer_scale, callbacks.addresses(desk))
         self._sending: Batch[Claim, bool] = Batch(self._database, self._write_sending)
         self._accepting: Batch[tuple[Claim, Ticket], None] = Batch(self._database, self._write_accepted)
         self._closings: Batch[Completion, None] = Batch(self._database, self._write_closing)
@@ -59,6 +64,9 @@ class PayWorker:
         # Attempts whose request may be on its way: from before `sending` is committed to ticket or end.
         self._leaving: set[UUID] = set()
         self._ticketed: set[UUID] = set()
+        self._news_of: dict[UUID, asyncio.Event] = {}  # rung when a provider says that there is some
+        self._heed_every_s = HEED_S if callbacks.come(desk) else HEED_RARELY_S / settings.timer_scale
+        self._heeded_at = float("-inf")
         self._store_trouble: str | None = None
         # A ticket that two workers died with: while it is in hand, or waited for, nothing else is begun.
         self._alone: UUID | None = None
@@ -135,6 +143,16 @@ class PayWorker:
         finally:
             self._leaving.discard(completion.attempt_id)
 
+    async def came_to_nothing(self, claim: Claim) -> None:
+        await self._database.surely(callbacks.drop_ticket, claim.attempt_id)
+
+    async def until_next_look(self, attempt_id: UUID, at_most_s: float) -> None:
+        news = self._news_of.setdefault(attempt_id, asyncio.Event())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(at_most_s):
+                await news.wait()
+        news.clear()
+
     def store_trouble(self, problem: str | None) -> None:
         self._store_trouble = problem
 
@@ -163,7 +181,25 @@ class PayWorker:
             if self._store_trouble is None:
                 for provider in self._desk.providers.values():
                     await self._admit_from(provider)
+            await self._heed_callbacks()
             await self._waker.wait(self._timers.poll_s)
+
+    async def _heed_callbacks(self) -> None:
+        """What providers said by themselves: look now at what is ours, collect what has no answer yet."""
+        now = time.monotonic()
+        if not self._may_admit() or now - self._heeded_at < self._heed_every_s:
+            return
+        self._heeded_at = now
+        try:
+            heard = await self._database.once(
+                callbacks.heed, self._desk, process_id=self._me.id, running=set(self._tasks)
+            )
+        except Exception as problem:  # noqa: BLE001 - what was not taken note of is found again
+            _note("callbacks", problem)
+            return
+        for attempt_id in heard.look_at & self._tasks.keys():
+            self._news_of.setdefault(attempt_id, asyncio.Event()).set()
+        self._collect(heard.claims)
 
     async def _admit_from(self, provider: Provider) -> None:
         """Claim and start until the provider, its budgets or this process have no more room."""
@@ -212,6 +248,7 @@ class PayWorker:
 
     def _forget(self, attempt_id: UUID) -> None:
         self._tasks.pop(attempt_id, None)
+        self._news_of.pop(attempt_id, None)
         self._ticketed.discard(attempt_id)
         self._leaving.discard(attempt_id)
         self._waker.rung.set()  # a seat is free
@@ -261,6 +298,9 @@ class PayWorker:
             await self._find_dropped()
         if self._store_trouble is not None:
             await self._try_store()
+        await self._database.once(
+            upkeep.ask_again_once, grace_s=self._timers.unresolved_s, slot=self._me.slot
+        )
 
     def _collect(self, tickets: Sequence[Claim]) -> None:
         for claim in tickets:

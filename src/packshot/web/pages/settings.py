@@ -434,12 +434,19 @@ class Field:
 
     key: str
     label: str
-    kind: str  # text, number, lines, check
+    kind: str  # text, number, lines, check, choice
     value: str
     hint: str
     problem: str = ""
+    choices: tuple[tuple[str, str], ...] = ()
 
 
+_CHOICES = {
+    "retry_uncertain": (
+        ("off", "Never by itself: a person settles it"),
+        ("once", "Ask again once, with money held twice"),
+    )
+}
 _FIELDS = (
     ("time_zone", "Time zone", "text", "Of the days, weeks and months in reports, such as Europe/Berlin."),
     ("currency", "Currency of catalogue prices", "text", "Three letters. Providers bill in US dollars."),
@@ -454,6 +461,14 @@ _FIELDS = (
     ("low_score", "Low score", "number", "An active image below this, from 0 to 100, needs attention."),
     ("old_image_days", "Old image", "number", "An active image older than so many days needs attention."),
     ("approval_required", "Approval", "check", "Only an approved image may become active."),
+    (
+        "retry_uncertain",
+        "Uncertain charges",
+        "choice",
+        "A call whose answer got lost may have been charged. Asked again, one minute after its deadline and "
+        "when no callback told what became of it, it may be charged a second time. Its money stays held until "
+        "the first charge is settled.",
+    ),
 )
 assert {each[0] for each in _FIELDS} == set(preferences.DEFAULTS)
 
@@ -481,7 +496,7 @@ def _site(
     status: int = 200,
 ) -> HttpResponse:
     fields = [
-        Field(key, label, kind, values[key], hint, (problems or {}).get(key, ""))
+        Field(key, label, kind, values[key], hint, (problems or {}).get(key, ""), _CHOICES.get(key, ()))
         for key, label, kind, hint in _FIELDS
     ]
     return _page(request, "settings_site", "settings_site", {"fields": fields}, status=status)
