@@ -176,6 +176,36 @@ def test_every_style_fills_every_shape(style: str, size: tuple[int, int]) -> Non
     assert (header.width_px, header.height_px) == size
 
 
+@pytest.mark.parametrize("style", [style for style in STYLES if style != "midjourney"])
+@pytest.mark.parametrize("size", [(256, 256), (456, 256), (256, 456), (256, 384), (960, 96), (96, 960)])
+def test_the_set_reaches_every_corner_of_every_shape(style: str, size: tuple[int, int]) -> None:
+    width, height = size
+    for seed in range(4):
+        content = render(brief("Hemp balm jar", style=style, seed=seed, width_px=width, height_px=height))
+        shown = pyvips.Image.new_from_buffer(content, "")
+        for left, top in ((0, 0), (width - 8, 0), (0, height - 8), (width - 8, height - 8)):
+            assert shown.crop(left, top, 8, 8).min() > 30
+
+
+@pytest.mark.parametrize("shape", [(320, 320), (480, 270), (270, 480)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_product_is_cut_by_the_frame(kind: str, shape: tuple[int, int]) -> None:
+    for style in STYLES:
+        shot = Packshot("Sample", kind, (), 9, style, *shape)
+        look = look_of(shot)
+        scene = choose(style, look, random.Random(f"{style}/{shot.seed}/{shot.name}"))
+        sprite = layers.sprite(kind, scene.angle, scene.spot.light)
+        view = picture._frame(sprite, scene, *shape)
+        left, top, right, bottom = ((edge / sprite.px - 0.5) * layers.PRODUCT_FRAME for edge in sprite.box)
+        if view.mirrored:
+            left, right = -right, -left
+        margin = 0.05 * min(shape)
+        assert margin < view.x + left * view.unit
+        assert view.x + right * view.unit < shape[0] - margin
+        assert margin < view.y + top * view.unit
+        assert view.y + bottom * view.unit < shape[1] - margin
+
+
 @pytest.mark.parametrize("media_type", ["image/png", "image/jpeg", "image/webp"])
 def test_the_picture_comes_in_the_format_asked_for(media_type: str) -> None:
     content = render(brief("Hemp tea"), media_type=media_type)  # type: ignore[arg-type]

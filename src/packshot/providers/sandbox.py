@@ -1,4 +1,4 @@
-"""The built-in provider: free, offline, at once. It draws packshots by rule, so that all can be tried."""
+"""The built-in provider: free, offline, at once. It makes packshots out of renders, so that all can be tried."""
 
 import asyncio
 
@@ -39,7 +39,7 @@ CARDS = (
         takes_seed=True,
         options=(_LONG_SIDE, _FORMAT),
         typical_s=0.3,
-        note="Drawn on this machine, without a model: for trying things out.",
+        note="Made on this machine from renders, without a model: for trying things out.",
     ),
 )
 

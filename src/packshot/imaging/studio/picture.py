@@ -6,6 +6,7 @@ shadow on coloured paper, and a reflection on a dark bottle, look like one.
 
 import array
 import functools
+import math
 import random
 from dataclasses import dataclass
 
@@ -67,28 +68,22 @@ def _frame(sprite: layers.Sprite, scene: Scene, width: int, height: int) -> View
 
 
 class _Place:
-    """Where a layer lies in the view: one of a picture `px` wide that shows `frame` units.
+    """Where a layer lies in the view: it is the `box` of a picture `px` wide that shows `frame` units."""
 
-    Without a `box` it is a whole picture and fills the view, mirrored at its borders when it must.
-    """
-
-    def __init__(self, view: View, *, px: float, frame: float, box: layers.Box | None = None) -> None:
-        left, top, right, bottom = box or (0, 0, px, px)
+    def __init__(self, view: View, *, px: float, frame: float, box: layers.Box) -> None:
+        left, top, right, bottom = box
         if view.mirrored:
             left, right = px - right, px - left
         self._view = view
         self._scale = view.unit * frame / px
         self._x = view.x + (left - px / 2) * self._scale
         self._y = view.y + (top - px / 2) * self._scale
-        if box:
-            x1, y1 = self._x + (right - left) * self._scale, self._y + (bottom - top) * self._scale
-            # Whole pixels inside the view; at least one, however small the picture.
-            self.left = max(0, min(int(self._x), view.width - 1))
-            self.top = max(0, min(int(self._y), view.height - 1))
-            width = max(1, min(view.width, int(x1) + 1) - self.left)
-            height = max(1, min(view.height, int(y1) + 1) - self.top)
-        else:
-            self.left, self.top, width, height = 0, 0, view.width, view.height
+        x1, y1 = self._x + (right - left) * self._scale, self._y + (bottom - top) * self._scale
+        # Whole pixels inside the view; at least one, however small the picture.
+        self.left = max(0, min(int(self._x), view.width - 1))
+        self.top = max(0, min(int(self._y), view.height - 1))
+        width = max(1, min(view.width, int(x1) + 1) - self.left)
+        height = max(1, min(view.height, int(y1) + 1) - self.top)
         self._area = (self.left, self.top, width, height)
 
     def lay(
@@ -139,7 +134,15 @@ def _floor(scene: Scene, view: View) -> pyvips.Image:
     development = scene.development
     light = _light_curve(development.light, development.shade, layers.LARGEST_SET, 1.0)
     lit = _coloured(backdrop.parts, (floor, wall, slab), rest) * backdrop.shade.maplut(light)
-    return _Place(view, px=backdrop.px, frame=layers.SET_FRAME).lay(lit, beyond="mirror")
+    # A long picture sees beyond the set, which goes on as in a mirror.
+    scale = view.unit * layers.SET_FRAME / backdrop.px
+    seen = max(view.x, view.width - view.x, view.y, view.height - view.y) / scale
+    margin = max(0, math.ceil(seen - backdrop.px / 2) + 1)
+    if margin:
+        side = backdrop.px + 2 * margin
+        lit = lit.copy_memory().embed(margin, margin, side, side, extend="mirror")
+    box = (-margin, -margin, backdrop.px + margin, backdrop.px + margin)
+    return _Place(view, px=backdrop.px, frame=layers.SET_FRAME, box=box).lay(lit)
 
 
 def _shaded(picture: pyvips.Image, sprite: layers.Sprite, scene: Scene, view: View) -> pyvips.Image:
