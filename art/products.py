@@ -397,10 +397,10 @@ def fabric(m: Model) -> None:
     m.sheet(flap, "main", replace(CLOTH, bump_scale=1.3), cells=(60, 50), thick=0.008)
 
     def label(u: float, v: float) -> Point:
-        w = math.radians(112 + 78 * v)
+        w = math.radians(118 + 82 * v)
         return -0.02 + (u - 0.5) * 0.5, 0.195 + 0.2035 * math.cos(w), 0.545 + 0.2035 * math.sin(w)
 
-    m.named(label, (0.5, 0.277), down=(-1.45, 1.63), cells=(16, 64))
+    m.named(label, (0.5, 0.286), down=(-1.45, 1.63), cells=(16, 64))
 
 
 def board(m: Model) -> None:
@@ -439,11 +439,11 @@ def rope(m: Model) -> None:
             cord.append((x * (1 + out / r), y * (1 + out / r), z + 0.026 * math.sin(w)))
         m.tube(cord, 0.031, "main", replace(ROPE, bump="fibre", bump_depth=0.6, bump_scale=1.4, mottle=0.3))
     top = 2 * thick * (turns + 1.1)
-    m.named(around(0.5, 0.1, 0.46, 26), (0.453, 0.36), across=(0, 1), down=(-0.35, 1.25), thick=0.004)
+    m.named(around(0.512, 0.1, 0.46, 26), (0.464, 0.36), across=(0, 1), down=(-0.35, 1.25), thick=0.004)
     m.sheet(
         lambda u, v: (
-            math.sin(math.radians((u - 0.5) * 52)) * (0.5 - 0.12 * v),
-            -math.cos(math.radians((u - 0.5) * 52)) * (0.5 - 0.12 * v),
+            math.sin(math.radians((u - 0.5) * 52)) * (0.512 - 0.12 * v),
+            -math.cos(math.radians((u - 0.5) * 52)) * (0.512 - 0.12 * v),
             top - 0.005,
         ),
         "label",
