@@ -20,7 +20,7 @@ from packshot.ledger.models import PERIODS, SCOPES
 
 # Shares of the limit, in percent, that are told when they have been spent, once in each window.
 ALERTS_AT = (50, 80, 100)
-# Admission holds it shared while it decides, and who makes a budget holds it alone: "budget".
+# Admission holds it shared while it decides, and who makes or changes a budget holds it alone: "budget".
 _ADMISSIONS = 0x627564676574
 
 
@@ -84,7 +84,7 @@ def budgets() -> list[BudgetState]:
 
 
 def hold_still(cursor: CursorWrapper) -> None:
-    """To the end of the caller's transaction no budget is made or moved: admission's first word on money."""
+    """To the end of the caller's transaction no budget is made or changed: admission's first word on money."""
     cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [_ADMISSIONS])
 
 
@@ -160,6 +160,8 @@ def change_budget(
     moved = (after.period, after.zone) != (before.period, before.zone)
     with transaction.atomic(), connection.cursor() as cursor:
         _check(cursor, after)
+        # Who is deciding by the old limit commits first: once a lower one stands, nothing goes past it.
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_ADMISSIONS])
         if moved:
             _alone(cursor)
             cursor.execute(
