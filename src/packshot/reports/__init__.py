@@ -3,6 +3,7 @@
 from packshot.reports.activity import Happened, activity
 from packshot.reports.reads import (
     Dashboard,
+    Edge,
     EndedRequest,
     GenerationRow,
     ImageTile,
@@ -10,6 +11,7 @@ from packshot.reports.reads import (
     ProviderRow,
     ProviderState,
     dashboard,
+    edge,
     ended_requests,
     find_products,
     newest_generations,
@@ -25,6 +27,7 @@ __all__ = [
     "Dashboard",
     "Delta",
     "Difference",
+    "Edge",
     "EndedRequest",
     "GenerationRow",
     "Happened",
@@ -40,6 +43,7 @@ __all__ = [
     "by_day",
     "by_hour",
     "dashboard",
+    "edge",
     "ended_requests",
     "find_products",
     "newest_generations",

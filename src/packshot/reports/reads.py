@@ -220,6 +220,33 @@ def newest_images(limit: int = 12, ids: Sequence[UUID] | None = None) -> list[Im
 
 
 @dataclass(frozen=True, slots=True)
+class Edge:
+    """What the edge of every page says: the queue now, and what today cost. The dashboard's own figures."""
+
+    pending: int
+    processing: int
+    today: Decimal
+
+
+def edge(*, simulated: bool) -> Edge:
+    """The queue and today's cost, in dollars of simulated or of real money. Cheap: every page asks for it."""
+    (found,) = _read(
+        Edge,
+        """
+        SELECT
+            (SELECT count(*) FROM packshot_generation WHERE status = 'pending') AS pending,
+            (SELECT count(*) FROM packshot_generation WHERE status = 'processing') AS processing,
+            packshot_dollars((
+                SELECT coalesce(sum(rollup.amount_micros), 0) FROM packshot_rollup AS rollup
+                WHERE rollup.simulated = %(simulated)s AND rollup.bucket
+                    >= packshot_period_start('day', packshot_now(), packshot_setting('time_zone')))) AS today
+        """,
+        simulated=simulated,
+    )
+    return found
+
+
+@dataclass(frozen=True, slots=True)
 class NamedProduct:
     """A product by the names that people know it by."""
 
@@ -229,7 +256,7 @@ class NamedProduct:
 
 
 def find_products(text: str, *, limit: int) -> list[NamedProduct]:
-    """Unarchived products whose SKU or name contains `text`, whatever its case; those that begin with it first."""
+    """Unarchived products whose SKU or name contains `text` in any case; those that begin with it first."""
     return _read(
         NamedProduct,
         """

@@ -1,5 +1,6 @@
 """How an action answers: with a toast and the parts of the page that changed, or, without our script, by
 going back to the page with the toast on it."""
+
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass

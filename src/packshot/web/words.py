@@ -1,12 +1,15 @@
 """The words and marks for what the database calls by one plain name each. One place, so that a status reads
 the same in a table, a chip, a stream and a tooltip."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime
 from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
+from functools import lru_cache, wraps
+from typing import TypeVar
 
-from django.utils import timezone
 from django.utils.formats import date_format, number_format
+from django.utils.translation import get_language
 
 from packshot.kernel.errors import ErrorKind
 from packshot.reports import ProviderState
@@ -85,14 +88,29 @@ MARKS = {
 
 _CENT = Decimal("0.01")
 _TENTH_OF_A_CENT = Decimal("0.001")
+_Value = TypeVar("_Value")
 
 
+def _remembered(write: Callable[[_Value], str]) -> Callable[[_Value], str]:
+    """`write`, its newest answers kept: fifty rows say the same prices and days over and over, and Django
+    looks up how a language writes them for each. Measured: a sixth of a page's time."""
+    kept = lru_cache(maxsize=4096)(lambda value, _language: write(value))
+
+    @wraps(write)
+    def remembered(value: _Value) -> str:
+        return kept(value, get_language())
+
+    return remembered
+
+
+@_remembered
 def money(dollars: Decimal) -> str:
     """A total, `$41.82`. What is more than nothing never reads as nothing: it is rounded up to a cent."""
     rounding = ROUND_CEILING if 0 < dollars < _CENT else ROUND_HALF_UP
     return "$" + number_format(dollars.quantize(_CENT, rounding), decimal_pos=2, force_grouping=True)
 
 
+@_remembered
 def price(dollars: Decimal) -> str:
     """What one generation costs, `$0.063`."""
     rounding = ROUND_CEILING if 0 < dollars < _TENTH_OF_A_CENT else ROUND_HALF_UP
@@ -101,6 +119,7 @@ def price(dollars: Decimal) -> str:
     )
 
 
+@_remembered
 def count(number: int) -> str:
     """`1,284`."""
     return number_format(number, decimal_pos=0, force_grouping=True)
@@ -129,12 +148,14 @@ def _shortest(number: float) -> str:
     return number_format(int(number) if whole else round(number, 2), use_l10n=True, force_grouping=True)
 
 
+@_remembered
 def percent(share: Decimal | float) -> str:
     """A share from 0 to 1 as `96.4%`. Only a whole is shown as a whole: 99.96 % is not `100.0%`."""
     tenths = int(Decimal(str(share)) * 1000)
     return number_format(Decimal(tenths) / 10, decimal_pos=1) + "%"
 
 
+@_remembered
 def duration(seconds: Decimal | float) -> str:
     """`6 s`, `42 s`, `4 min`, `2 h 10 min`."""
     whole = round(seconds)
@@ -151,4 +172,10 @@ def duration(seconds: Decimal | float) -> str:
 
 def moment(at: datetime) -> str:
     """`22 Nov 2026, 14:10:22 UTC`: exact, for a title and for a browser without our script."""
-    return date_format(timezone.localtime(at, timezone.get_default_timezone()), "j M Y, H:i:s T")
+    at = at.astimezone(UTC)
+    return f"{_day(at.date())}, {at:%H:%M:%S} UTC"
+
+
+@_remembered
+def _day(day: date) -> str:
+    return date_format(day, "j M Y")

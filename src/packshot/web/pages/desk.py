@@ -13,9 +13,9 @@ from django.views.decorators.http import require_safe
 
 from packshot import reports
 from packshot.events import Happening
-from packshot.reports import EndedRequest
+from packshot.flows.desk import uses_simulator
+from packshot.reports import Edge, EndedRequest
 from packshot.web import live, words
-from packshot.web.figures import KeyFigures, key_figures
 from packshot.web.live import Topic
 from packshot.web.security import needs
 
@@ -47,8 +47,15 @@ def search(request: HttpRequest) -> HttpResponse:
 # -- what the stream shows -----------------------------------------------------------------------
 
 
-def _edge(_: Sequence[Happening]) -> KeyFigures:
-    return key_figures()
+@dataclass(frozen=True, slots=True)
+class _Edge:
+    edge: Edge
+    simulated: bool
+
+
+def _edge(_: Sequence[Happening]) -> _Edge:
+    simulated = uses_simulator()
+    return _Edge(reports.edge(simulated=simulated), simulated)
 
 
 # How a generation ends, as its events say it; `settled` is a person's word on an old charge.

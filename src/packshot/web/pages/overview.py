@@ -72,7 +72,6 @@ def overview(request: HttpRequest) -> HttpResponse:
         {
             "stream": stream,
             "greeting": _greeting(hours),
-            "figures": lambda: now,
             "cards": overview_figures(now, hours, limit),
             "images": () if new else reports.newest_images(IMAGES_SHOWN),
             "images_shown": IMAGES_SHOWN,

@@ -466,8 +466,8 @@ _FIELDS = (
         "Uncertain charges",
         "choice",
         "A call whose answer got lost may have been charged. Asked again, one minute after its deadline and "
-        "when no callback told what became of it, it may be charged a second time. Its money stays held until "
-        "the first charge is settled.",
+        "when no callback told what became of it, it may be charged a second time. Its money stays held "
+        "until the first charge is settled.",
     ),
 )
 assert {each[0] for each in _FIELDS} == set(preferences.DEFAULTS)
