@@ -1,4 +1,4 @@
-"""What somebody new does with pages only: from the first sign-in to twenty products with an image of their own."""
+"""What somebody new does with pages only: from the first sign-in to twenty products with a chosen image."""
 
 from playwright.sync_api import Page, expect
 
@@ -25,7 +25,7 @@ def choose_first(page: Page, count: int) -> None:
 
 
 def make_images(page: Page, url: str, provider: str = "openai") -> str:
-    """Ask one provider for an image of twenty products that have none. Returns the price that was agreed to."""
+    """Ask one provider for an image of twenty products that have none. Returns the price on the button."""
     page.goto(f"{url}/products?state=no_image")
     page.wait_for_selector(".live[data-state=live]")
     choose_first(page, WANTED)

@@ -148,7 +148,8 @@ def test_focus_is_never_hidden_under_the_bars(overview: Page, provider, me):
                 if (each === document.body) return null;
                 const box = each.getBoundingClientRect();
                 const top = document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
-                return {on: top === null || each.contains(top) || top.contains(each), name: each.outerHTML.slice(0, 60) + ' under ' + top?.outerHTML.slice(0, 60)};
+                const on = top === null || each.contains(top) || top.contains(each);
+                return {on, name: `${each.outerHTML.slice(0, 60)} under ${top?.outerHTML.slice(0, 60)}`};
             }"""
         )
         if spot is None:
