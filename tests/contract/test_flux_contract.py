@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import copy
+import hmac
 import json
 import random
 import time
@@ -31,6 +32,8 @@ from packshot.providers.contract import (
     RAW_LIMIT,
     Account,
     AttemptRef,
+    CallbackAddress,
+    CallsBack,
     Delivery,
     ImageRequest,
     ModelCard,
@@ -38,7 +41,7 @@ from packshot.providers.contract import (
     Ticket,
 )
 from packshot.providers.flux import CARDS, Flux, wire_request
-from packshot.providers.http import GuardedClient
+from packshot.providers.http import Answer, GuardedClient
 
 KEY = "bfl-key-1234567890"
 REQUEST = ImageRequest("flux-2-pro", "A linen apron on a wooden table", seed=7)
@@ -200,6 +203,131 @@ def test_what_no_submission_can_ask_is_refused_at_the_quote_and_never_sent(servi
     error, loopback = submitted(serving, lambda asked: reply.of({}), request_)
     assert (type(error), error.charge) == (Refused, "free")
     assert loopback.asked == []
+
+
+# -- callbacks ----------------------------------------------------------------------------------
+
+CALLBACK = CallbackAddress(f"https://shop.example/callbacks/{uuid4()}/{'f' * 48}", "5" * 64)
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(request=requests())
+def test_with_an_address_to_report_to_every_request_still_fits_the_specification(validators, request):
+    body = wire_request(request, CALLBACK)
+    validators[request.model].validate(body)
+    asked = {"webhook_url": CALLBACK.url, "webhook_secret": CALLBACK.secret}
+    # The strict schema of FLUX 3 has no such field.
+    assert body == wire_request(request) | ({} if request.model == "flux-3-image" else asked)
+
+
+def test_the_address_leaves_with_the_one_request(serving, reply):
+    async def story():
+        async with serving(lambda asked: reply.of({"id": "t1", "status": "Pending"})) as loopback:
+            reference = replace(attempt(), callback=CALLBACK)
+            return await adapter_at(loopback.url).submit(REQUEST, reference), loopback.asked
+
+    ticket, asked = asyncio.run(story())
+    assert [json.loads(each.body) for each in asked] == [wire_request(REQUEST, CALLBACK)]
+    assert CALLBACK.secret not in repr(ticket)
+
+
+def test_an_address_longer_than_they_take_is_left_out():
+    url = "https://shop.example/" + "x" * 2083
+    assert wire_request(REQUEST, replace(CALLBACK, url=url)) == wire_request(REQUEST)
+
+
+@pytest.mark.parametrize(
+    ("headers", "verdict"),
+    [
+        ({}, None),
+        ({"x-bfl-signature": "{right}"}, True),
+        ({"x-bfl-signature": " {right} "}, True),
+        ({"x-webhook-secret": "{secret}"}, True),
+        ({"x-bfl-signature": "{wrong}"}, False),
+        ({"x-bfl-signature": ""}, False),
+        ({"x-bfl-signature": "{secret}"}, False),
+        ({"x-webhook-secret": ""}, False),
+        ({"x-webhook-secret": "{wrong}"}, False),
+        ({"x-bfl-signature": "{wrong}", "x-webhook-secret": "{secret}"}, False),
+    ],
+)
+def test_a_signature_is_checked_where_there_is_one(headers, verdict):
+    flux = adapter_at("http://127.0.0.1:9")
+    assert isinstance(flux, CallsBack)
+    body, secret = b'{"id": "t1"}', "a secret"
+    right = "sha256=" + hmac.new(secret.encode(), body, "sha256").hexdigest()
+    words = {"right": right, "wrong": right[:-1] + ("0" if right[-1] != "0" else "1"), "secret": secret}
+    given_headers = {name: value.format(**words) for name, value in headers.items()}
+    assert flux.vouches(body, given_headers, secret) is verdict
+
+
+@pytest.mark.parametrize(
+    ("body", "task"),
+    [
+        (b'{"id": "t1", "status": "Ready", "result": {}, "timestamp": "2026-11-26T12:00:00Z"}', "t1"),
+        (b'{"status": "Ready"}', None),
+        (b'{"id": ["t1"]}', None),
+        (b'{"id": ""}', None),
+        (b'{"id": "two words"}', None),
+        (b'"t1"', None),
+        (b"", None),
+        (b"\xff", None),
+        (b"[" * 100_000, None),
+    ],
+)
+def test_a_callback_is_read_for_the_tasks_number_and_nothing_else(body, task):
+    assert adapter_at("http://127.0.0.1:9").task_of(body) == task
+
+
+def test_the_task_that_a_callback_names_is_asked_for_like_any_other(serving, reply):
+    def answering(asked):
+        if asked.path.startswith("/delivery/"):
+            return reply(200, PNG)
+        return reply.of(ready(asked))
+
+    async def story():
+        async with serving(answering) as loopback:
+            flux = adapter_at(loopback.url)
+            return await flux.collect(flux.ticket_of("t/1?"), attempt()), loopback.asked
+
+    delivery, asked = asyncio.run(story())
+    assert asked[0].path == "/v1/get_result?id=t%2F1%3F"
+    assert (asked[0].headers["x-key"], delivery.cost, delivery.request_id) == (KEY, None, "t/1?")
+    ticket_survives_a_restart(adapter_at("http://127.0.0.1:9").ticket_of("t1"))
+
+
+@pytest.mark.parametrize("status", [200, 404, 422])
+def test_a_task_that_only_a_callback_named_and_nobody_knows_proves_nothing(serving, reply, status):
+    body = {"id": "t1", "status": "Task not found"} if status == 200 else {"detail": "no"}
+    error, _ = collected(serving, lambda asked: reply.of(body, status), told=True)
+    assert (type(error), error.charge) == (Unsure, "unknown")
+
+
+def test_a_task_without_a_polling_address_is_looked_for_in_each_region(monkeypatch):
+    """An order with a webhook names none, and the global host may not know what a region took."""
+    asked: list[tuple[str, object]] = []
+
+    class Regions:
+        base_url = Flux.default_base_url
+
+        def at_base(self, url: str) -> bool:
+            return url.startswith("/")
+
+        async def get(self, url: str, *, headers: Mapping[str, str], **_: object) -> Answer:
+            asked.append((url, headers.get("x-key")))
+            status = "Pending" if url.startswith("https://api.us.") else "Task not found"
+            return Answer(200, {}, json.dumps({"id": "t1", "status": status}).encode())
+
+    flux = Flux(Account(KEY, Flux.default_base_url, simulated=False), Regions())
+    old = {**flux.ticket_of("t1").state, "submitted_at": time.time() - 60}
+    assert type(asyncio.run(flux.collect(Ticket(old), attempt()))) is Pending
+    path = "/v1/get_result?id=t1"
+    assert asked == [
+        (path, KEY),
+        (f"https://api.eu.bfl.ai{path}", KEY),
+        (f"https://api.us.bfl.ai{path}", KEY),
+    ]
+    assert GuardedClient(Flux.default_base_url, hosts=Flux.hosts).allows(asked[2][0])
 
 
 # -- recorded answers ---------------------------------------------------------------------------

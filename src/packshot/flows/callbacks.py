@@ -145,12 +145,21 @@ def heed(desk: Desk, *, process_id: UUID, running: Set[UUID]) -> Heard:
         own = {
             each.attempt_id for each in told if each.has_ticket and each.state in ("accepted", "uncertain")
         }
-        # One task per attempt: the first that was named. A later callback that names another changes nothing.
+        # One task per attempt, the first that was named and is not another's.
         named: dict[UUID, Ticket] = {}
         for each in told:
-            if each.task and each.attempt_id not in own:
+            if each.task and not each.astray and each.attempt_id not in own:
                 named.setdefault(each.attempt_id, readers[each.provider].ticket_of(each.task))
         unresolved = {each.attempt_id for each in told if each.state == "uncertain"} - own
+        # Another task for the same attempt has its turn when the first came to nothing.
+        later = {
+            each.id
+            for each in told
+            if each.attempt_id in unresolved & named.keys()
+            and each.task
+            and not each.astray
+            and each.task != named[each.attempt_id].request_id
+        }
         claims = generations.take_up(
             {
                 attempt_id: (named[attempt_id].state, named[attempt_id].request_id or "")
@@ -166,7 +175,7 @@ def heed(desk: Desk, *, process_id: UUID, running: Set[UUID]) -> Heard:
             for claim in generations.late({each: named[each].request_id or "" for each in sorted(others)})
         ]
         # Own tickets that nobody here waits for are found, and looked at, by the next sweep.
-        generations.heeded([each.id for each in told])
+        generations.heeded([each.id for each in told if each.id not in later])
     return Heard(frozenset(own & running), claims)
 
 

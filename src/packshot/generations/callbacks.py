@@ -53,20 +53,25 @@ class Told:
     state: str
     has_ticket: bool
     task: str
+    astray: bool  # the task is another attempt's
 
 
 def unheeded(process_id: UUID, called_by: Collection[tuple[str, bool]], *, limit: int = 200) -> list[Told]:
     """Callbacks that this process can do something with, oldest first and locked; others pass over them.
 
     Those are: of its own tickets; of attempts whose outcome nobody knows and that have no ticket; and of
-    attempts that are closed. What is not sent yet, or whose answer its owner still waits for, comes later.
+    attempts that are closed. What is not sent yet, or whose answer its owner still waits for, comes later. So
+    does what names another task than the callback by which an attempt is just being looked into.
     `called_by`: the providers that this process can ask, each with whether it is simulated here.
     """
     with connection.cursor() as cursor:
         cursor.execute(
             """
             SELECT callback.id, callback.attempt_id, attempt.provider, attempt.state,
-                attempt.ticket IS NOT NULL, callback.task
+                attempt.ticket IS NOT NULL, callback.task,
+                EXISTS (SELECT 1 FROM packshot_attempt AS other
+                    WHERE callback.task <> '' AND other.request_id = callback.task
+                        AND other.provider = attempt.provider AND other.id <> attempt.id)
             FROM packshot_callback AS callback
             JOIN packshot_attempt AS attempt ON attempt.id = callback.attempt_id
             WHERE callback.handled_at IS NULL
@@ -75,7 +80,9 @@ def unheeded(process_id: UUID, called_by: Collection[tuple[str, bool]], *, limit
                 AND (attempt.state = ANY(%s)
                     OR (attempt.state = 'uncertain' AND attempt.ticket IS NULL)
                     OR (attempt.state IN ('accepted', 'uncertain') AND attempt.ticket IS NOT NULL
-                        AND attempt.process_id = %s))
+                        AND attempt.process_id = %s
+                        AND (callback.task IN ('', attempt.request_id)
+                            OR (attempt.ticket ->> 'by_callback')::boolean IS NOT TRUE)))
             ORDER BY callback.id LIMIT %s FOR UPDATE OF callback SKIP LOCKED
             """,
             [
