@@ -103,8 +103,11 @@ VERBS: dict[str, Callable[..., Any]] = {
 
 def main() -> None:
     django.setup()
+    from django.db import connection
+
     for line in sys.stdin:
         order = json.loads(line)
+        connection.close()  # whoever did harm meanwhile may have cut it
         answer = VERBS[order.pop("verb")](**order)
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()

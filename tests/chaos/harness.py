@@ -141,7 +141,7 @@ class Site:
 
     @property
     def blob_url(self) -> str:
-        return f"file://{self.data / 'blobs'}"
+        return self.settings.get("BLOB_URL", f"file://{self.data / 'blobs'}")
 
     # -- start and end -------------------------------------------------------------------------
 
