@@ -69,7 +69,7 @@ def wait_s(answer: Answer, *, default: float, message: str = "", asked: object =
     hints = (
         _number(answer.headers.get("retry-after-ms"), scale=0.001),
         _number(answer.headers.get("retry-after")),
-        _until(answer.headers.get("retry-after")),
+        _between(answer.headers.get("date"), answer.headers.get("retry-after")),
         _number(str(asked)),
         _in_words(message),
     )
@@ -78,14 +78,23 @@ def wait_s(answer: Answer, *, default: float, message: str = "", asked: object =
 
 
 def _number(text: str | None, *, scale: float = 1.0) -> float | None:
-    if text is None or not re.fullmatch(r"\d{1,9}(?:\.\d{1,9})?", text.strip()):
+    if text is None or not re.fullmatch(r"\d+(?:\.\d+)?", text.strip(), re.ASCII):
         return None
     return float(text) * scale
 
 
-def _until(text: str | None) -> float | None:
+def _between(now: str | None, then: str | None) -> float | None:
+    """Seconds from the answer's own date to the one it names: our clock may be wrong, and must not matter."""
+    end = _moment(then)
+    if end is None:
+        return None
+    start = _moment(now)
+    return end - (time.time() if start is None else start)
+
+
+def _moment(text: str | None) -> float | None:
     try:
-        return parsedate_to_datetime(text or "").timestamp() - time.time()
+        return parsedate_to_datetime(text or "").timestamp()
     except (ValueError, OverflowError):
         return None
 

@@ -264,7 +264,7 @@ def _trouble(answer: Answer, key: str) -> ProviderError:
     reason = message or f"OpenAI answered {answer.status} without saying why."
     codes = {words(error.get("code")), words(error.get("type"))}
     status = answer.status
-    if status == 429 and codes & _NO_CREDIT:
+    if status == 402 or (status == 429 and codes & _NO_CREDIT):
         return Misconfigured(reason, kind="no_credit")
     if status == 429:
         return TryLater(reason, after_s=wait_s(answer, default=_BUSY_WAIT_S, message=message))
