@@ -12,6 +12,7 @@ from packshot.flows import admit, generate, upkeep
 from packshot.flows.check import check
 from packshot.flows.upkeep import Timers
 from packshot.generations.models import Attempt, Evidence, Generation, Process
+from packshot.kernel.errors import Unsure
 from packshot.worker.fence import address
 from tests import build
 
@@ -181,6 +182,20 @@ def test_timers_that_contradict_each_other_are_refused_at_start():
         Timers().check(longest_deadline_s=331)
     with pytest.raises(ValueError, match="lock"):
         Timers(lock_check_s=11).check(longest_deadline_s=300)
+
+
+def test_a_ticket_that_is_stored_before_the_rescue_is_written_stands_and_holds_up_no_other(
+    provider, other_session
+):
+    gone, awake = left_in("sending", provider)
+    build.asked(provider)
+    (silent,) = build.claimed(provider, process_id=gone.id)
+    admit.start_sending([silent], process_id=gone.id)
+    admit.accept({awake.attempt_id: ({"id": "task-1"}, "task-1", 40_000)})
+    lost = Unsure("the worker died", kind="worker_lost")
+    build.end(build.failed(awake, lost), build.failed(silent, lost))
+    assert build.attempt(awake).state == "accepted"
+    assert build.attempt(silent).state == "uncertain"
 
 
 def test_a_ticket_that_came_after_its_owner_was_taken_for_dead_is_collected_by_whoever_is_left(

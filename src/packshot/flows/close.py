@@ -180,7 +180,9 @@ class _Closing:
         if at.state == "intent":
             return  # nothing was sent: rescue or cancel releases it
         outcome = verdict(error, tries=tries, busy_in_row=busy_in_row, jitter=_jitter)
-        if outcome.end == "uncertain" and at.state == "uncertain":
+        if outcome.end == "uncertain" and at.state in ("uncertain", "accepted"):
+            # Accepted: its owner was taken for dead, and stored its ticket before this could be written. The
+            # ticket says more, and whoever owns it collects it.
             return
         self._fail(completion, error, outcome, at)
 

@@ -99,7 +99,10 @@ def rescue(*, process_id: UUID, timers: Timers, slot: int, idle: bool = True) ->
     tickets = _by_deaths(left.get("accepted", []), deaths)
     with transaction.atomic():
         give_back(intents.innocent)
+    # Transactions of their own: in lock order one list's generations come before another's budgets.
+    with transaction.atomic():
         give_back(intents.suspect, within_s=timers.part_s)
+    with transaction.atomic():
         _set_aside(intents.guilty, slot=slot)
     fault_point("rescue.returned")
     close(
