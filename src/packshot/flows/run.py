@@ -92,8 +92,8 @@ async def run(claim: Claim, provider: Provider, around: Surroundings) -> None:
 
 
 async def resume(claim: Claim, provider: Provider, around: Surroundings) -> None:
-    """Collect what was submitted before, by a process that is gone or with an answer that got lost: nothing is
-    paid again."""
+    """Collect what was submitted before, by a process that is gone or with an answer that got lost: nothing
+    is paid again."""
     assert claim.ticket is not None, "only what has a ticket is resumed"
     cost = None if claim.cost_micros is None else Micros(claim.cost_micros)
     await _finish(claim, provider, Ticket(claim.ticket, cost=cost), around)

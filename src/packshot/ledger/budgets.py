@@ -84,7 +84,7 @@ def budgets() -> list[BudgetState]:
 
 
 def hold_still(cursor: CursorWrapper) -> None:
-    """To the end of the caller's transaction no budget is made or changed: admission's first word on money."""
+    """To the end of the caller's transaction no budget is made or changed: the first word of admission."""
     cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [_ADMISSIONS])
 
 

@@ -1,4 +1,4 @@
-"""The built-in provider: free, offline, at once. It makes packshots out of renders, so that all can be tried."""
+"""The built-in provider: free, offline, at once. It makes packshots out of renders, for trying."""
 
 import asyncio
 
