@@ -1,4 +1,4 @@
-"""The simulator reports finished FLUX tasks as Black Forest Labs documents it, and badly when told to."""
+"""The simulator reports finished FLUX tasks as Black Forest Labs does, and badly where it is told to."""
 
 import hmac
 import itertools
