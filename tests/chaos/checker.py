@@ -214,9 +214,14 @@ def _ends(attempts: Sequence[Attempt], lost: AbstractSet[UUID], perhaps: Abstrac
                 yield f"{each.named} met {line.outcome}, so it must be {must}"
             elif must == "uncertain" and each.error_kind != "cut_off":
                 yield f"{each.named} met {line.outcome}"
-            elif must != "uncertain" and (each.cost is None) != cost_open:
+            # A callback brings the image of a call whose answer got lost, and not the price that it named.
+            elif (
+                must != "uncertain"
+                and (each.cost is None) != cost_open
+                and not (each.cost is None and "callback" in each.evidence)
+            ):
                 yield f"{each.named} met {line.outcome}, and its cost is {each.cost}"
-        if each.id in lost and each.state != "uncertain" and "late_answer" not in each.evidence:
+        if each.id in lost and each.state != "uncertain" and not each.evidence:
             yield f"{each.named} was on its way when its process fell, and left without evidence"
 
 
@@ -276,6 +281,7 @@ def _generations(table: "_Tables", attempts: Sequence[Attempt]) -> Iterator[str]
             "completed": ("succeeded",),
             "failed": ("failed_free", "failed_charged", "charged_no_image"),
             "uncertain": ("uncertain",),
+            "cancelled": ("none", "released", "failed_free"),
         }
         if last not in ends.get(row["status"], ()):
             yield f"{name} ended with an attempt that is {last}"
