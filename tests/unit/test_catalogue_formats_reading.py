@@ -82,7 +82,7 @@ def sqlite_file() -> bytes:
         (zipped("mimetypeapplication/vnd.oasis.opendocument.spreadsheet"), "OpenDocument", "save it as CSV"),
         (zipped("products.csv"), "a ZIP archive", "Unpack"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "old Excel workbook", "save it as CSV"),
-        (gzip.compress(PLAIN.encode()), "a gzip archive", "Unpack"),
+        (gzip.compress(PLAIN.encode(), mtime=0), "a gzip archive", "Unpack"),
         (sqlite_file(), "an SQLite database", "Export"),
         (b"\n<!DOCTYPE html><title>Sign in</title>", "a web page", "sign-in"),
         (b"<?xml version='1.0'?><rss/>", "XML", "Export"),
