@@ -951,6 +951,28 @@ def test_an_answer_can_be_larger_than_anybody_should_read(client, simulator, var
 # -- the control door --------------------------------------------------------------------------------
 
 
+def test_a_price_can_change_between_two_calls_and_only_flux_says_so(client, simulator):
+    answers = []
+    for prices in ({}, {"openai": "3/2", "flux": 2}, {}):
+        simulator.set_prices(**prices)
+        answers += [submit(client, simulator).json(), generate(client, simulator).json()]
+    flux, openai, *changed = [line.dollars for line in simulator.bill()]
+    assert changed == [flux * 2, openai * Fraction(3, 2), flux, openai]
+    cost = answers[0]["cost"]
+    assert [each["cost"] for each in answers[::2]] == [cost, cost * 2, cost]
+    assert len({str(each["usage"]) for each in answers[1::2]}) == 1
+
+
+@pytest.mark.parametrize("prices", [{"nobody": "2"}, {"flux": 2}, {"flux": "-1"}, {"flux": "dear"}, [1]])
+def test_a_price_that_is_none_is_refused(client, simulator, prices):
+    answer = client.post(
+        f"{simulator.address}/_prices", json=prices, headers={"x-packshot-token": simulator.token}
+    )
+    assert answer.status_code == 400
+    submit(client, simulator)
+    assert [line.dollars for line in simulator.bill()] == [Fraction("0.03")]
+
+
 def test_the_script_can_be_read_back_with_what_it_did(client, simulator):
     simulator.set_faults({"action": "server_error", "prompt": "rope"}, {"action": "overloaded", "nth": 1})
     generate(client, simulator, prompt="hemp rope")
@@ -970,7 +992,7 @@ def test_a_wrong_script_is_refused_and_changes_nothing(client, simulator):
     assert simulator.faults_fired() == [0]
 
 
-@pytest.mark.parametrize("path", ["/_bill", "/_requests", "/_faults"])
+@pytest.mark.parametrize("path", ["/_bill", "/_requests", "/_faults", "/_prices"])
 def test_the_control_door_wants_its_token(client, simulator, path):
     assert client.get(simulator.address + path).status_code == 401
     assert client.get(simulator.address + path, headers={"x-packshot-token": "guess"}).status_code == 401

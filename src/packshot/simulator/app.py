@@ -8,11 +8,11 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from dataclasses import asdict, is_dataclass, replace
 from fractions import Fraction
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import parse_qsl
 from uuid import uuid4
 
-from pydantic import ValidationError
+from pydantic import PlainValidator, TypeAdapter, ValidationError
 
 from packshot.simulator.book import BillBook, read_bill, read_requests
 from packshot.simulator.config import SimulatorConfig
@@ -28,6 +28,17 @@ TOKEN_HEADER = "x-packshot-token"  # noqa: S105 # its name, not the token
 HANG_UP = "packshot.hang_up"  # the ASGI extension by which an answer is cut; see server.py
 _BODY_BYTES_MOST = 256 * 1024 * 1024  # BFL takes eight base64 images of 20 MB
 _DRIPS_PER_S = 10
+
+
+def _times(text: object) -> Fraction:
+    times = Fraction(text) if isinstance(text, str) else Fraction(-1)
+    if times < 0:
+        raise ValueError("what prices are multiplied with is a string such as 3/2 or 1.5")
+    return times
+
+
+# By dialect, what its published prices are multiplied with.
+_PRICES = TypeAdapter(dict[DialectName, Annotated[Fraction, PlainValidator(_times)]])
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -122,7 +133,18 @@ class _App:
                     return Answer(400, str(error).encode(), media_type="text/plain")
                 self._world.faults.replace(rules)
                 return self._script()
+            case "GET", "/_prices":
+                return self._prices()
+            case "POST", "/_prices":
+                try:
+                    self._world.prices = _PRICES.validate_json(call.body)
+                except ValidationError as error:
+                    return Answer(400, str(error).encode(), media_type="text/plain")
+                return self._prices()
         return Answer.of_json(404, {"error": "There is no such control."})
+
+    def _prices(self) -> Answer:
+        return Answer.of_json(200, {name: str(times) for name, times in self._world.prices.items()})
 
     def _script(self) -> Answer:
         faults = self._world.faults

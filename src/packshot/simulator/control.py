@@ -1,10 +1,12 @@
 """The checker's side of a simulator: its addresses, its bill, its fault script."""
 
+import json
 import select
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,11 @@ class Control:
     def faults_fired(self) -> list[int]:
         """How often each rule in force was met, in order."""
         return [line["fired"] for line in self._ask("GET", "/_faults").json()]
+
+    def set_prices(self, **times: Fraction | int | str) -> None:
+        """From the next request on, these providers charge so many times their published prices, by name; the
+        others charge what is published."""
+        self._ask("POST", "/_prices", json.dumps({name: str(each) for name, each in times.items()}).encode())
 
     def bill(self) -> list[BillLine]:
         """Every charge so far, oldest first."""

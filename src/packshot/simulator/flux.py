@@ -133,6 +133,7 @@ class Flux:
         try:
             _check_key(call)
             order = _order(model, document)
+            order = replace(order, credits=self._world.price("flux", order.credits))
             fault = self._world.faults.match("flux", call.path, order.prompt, paid=True)
             if fault is None and not order.readable:
                 fault = Rule(action="task_error", status=422)

@@ -172,11 +172,11 @@ class OpenAI:
         ]
         return list(await asyncio.gather(*[self._world.painter.draw(picture) for picture in pictures]))
 
-    @staticmethod
-    def _charge(call: Call, order: Order, reason: str) -> Charged:
+    def _charge(self, call: Call, order: Order, reason: str) -> Charged:
         usage = order.usage
-        dollars = order.model.dollars(text_tokens=usage["input_tokens"], output_tokens=usage["output_tokens"])
-        return Charged(call.id, "openai", dollars, reason, time.time())
+        listed = order.model.dollars(text_tokens=usage["input_tokens"], output_tokens=usage["output_tokens"])
+        # The answer names tokens and no price: a client with an old list notices nothing.
+        return Charged(call.id, "openai", self._world.price("openai", listed), reason, time.time())
 
     # -- the free paths -----------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
+from fractions import Fraction
 from math import ceil
 from typing import Any, Protocol
 
@@ -66,6 +67,8 @@ class World:
     faults: FaultScript
     painter: Painter
     signing_key: bytes
+    # What a price is multiplied with since it was changed over the control door; absent: as published.
+    prices: dict[DialectName, Fraction] = field(default_factory=dict)
     _chance: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
@@ -74,6 +77,10 @@ class World:
     def latency_s(self, span: Seconds) -> float:
         """How long this piece of work takes, in seconds."""
         return self._chance.uniform(*span) / self.config.speed
+
+    def price(self, dialect: DialectName, published: Fraction) -> Fraction:
+        """What costs `published` by the price list costs now, in the same unit."""
+        return published * self.prices.get(dialect, Fraction(1))
 
     def charges(self, fault: Rule | None) -> bool:
         """Whether a request that meets `fault` is charged."""
