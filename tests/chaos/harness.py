@@ -5,6 +5,7 @@ import os
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -225,6 +226,23 @@ class Site:
         self.workers.append(worker)
         return worker
 
+    def serve(self, port: int, rules: str = "") -> "subprocess.Popen[bytes]":
+        """`packshot serve` on this port, armed with fault rules; ready when it answers."""
+        with self._log("serve").open("ab") as log:
+            site = subprocess.Popen(
+                [sys.executable, "-m", "packshot", "serve", "--port", str(port)],
+                cwd=self.folder,
+                env=self.environment()
+                | {"PACKSHOT_FAULTS": rules, "PACKSHOT_FAULTS_FILE": str(self.hits_file)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                process_group=0,
+            )
+        self.workers.append(site)
+        wait_for("the site", lambda: _answers(port), within_s=60)
+        return site
+
     def bear(self, rules: str = "", *, in_flight: int = 2, clock_s: float = 0.0, tricks: str = "") -> int:
         """A pay process of its own, without a supervisor, armed with fault rules. Returns its number.
 
@@ -318,6 +336,9 @@ class Site:
             SELECT EXISTS (SELECT 1 FROM packshot_generation WHERE status IN ('pending', 'processing'))
                 OR EXISTS (SELECT 1 FROM packshot_attempt WHERE state IN ('intent', 'sending', 'accepted')
                     OR (state = 'uncertain' AND ticket IS NOT NULL))
+                OR EXISTS (SELECT 1 FROM packshot_callback AS callback
+                    JOIN packshot_attempt AS attempt ON attempt.id = callback.attempt_id
+                    WHERE callback.handled_at IS NULL AND attempt.state = 'uncertain')
             """
         )
 
@@ -422,6 +443,19 @@ def is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def free_port() -> int:
+    """A port of this machine on which nobody listens."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def _answers(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
 
 
 def stands_still(pid: int) -> bool:

@@ -11,6 +11,7 @@ import random
 import signal
 import time
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -18,12 +19,26 @@ import pytest
 
 from packshot.kernel.faults import POINTS
 from tests.chaos.checker import check, unexplained
-from tests.chaos.harness import Fallen, Site, catalogue, is_alive, seed, stands_still, wait_for
+from tests.chaos.harness import (
+    Fallen,
+    Site,
+    catalogue,
+    free_port,
+    is_alive,
+    seed,
+    stands_still,
+    wait_for,
+)
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900)]
 
-# The provider that stands for each kind. A kind that is answered by callbacks joins here.
-KINDS = {"direct": "openai", "ticket": "flux"}
+# The provider that stands for each kind, and who passes its points.
+KINDS = {"direct": "openai", "ticket": "flux", "callback": "flux"}
+PASSERS = {
+    "direct": ("call", "direct"),
+    "ticket": ("call", "ticket"),
+    "callback": ("call", "ticket", "callback"),
+}
 BATCH = 8
 IN_FLIGHT = 2
 PRODUCTS = 1_500
@@ -40,6 +55,7 @@ IN_TRANSACTION = {
     "close.settled",
     "close.counted",
     "close.told",
+    "callback.heeded",
 }
 
 
@@ -68,6 +84,7 @@ class Sweep:
     began: float = field(default_factory=time.monotonic)
     fallen: list[Fallen] = field(default_factory=list)
     still: list[Armed] = field(default_factory=list)
+    port: int | None = None  # where the site listens, if it does
     owned: set[UUID] = field(default_factory=set)  # attempts of those that fell or stood still
 
     def ask(self, provider: str, count: int) -> list[str]:
@@ -159,7 +176,7 @@ class Sweep:
             wait_for("the rescue", lambda: not self.site.rows(UNRESOLVED, ids), within_s=20)
         for each in standing:
             os.kill(each.pid, signal.SIGCONT)
-        wait_for("all at rest", self.site.at_rest, within_s=60)
+        self._rest()
         self._note_owned()
         self.site.dismiss(*(each.pid for each in standing), heir)
         self._note_owned()
@@ -167,8 +184,14 @@ class Sweep:
     def inherit(self) -> None:
         """An heir finishes everything, then ends in good order."""
         heir = self.site.bear(in_flight=50)
-        wait_for("all at rest", self.site.at_rest, within_s=60)
+        self._rest()
         self.site.dismiss(heir)
+
+    def _rest(self) -> None:
+        wait_for("all at rest", self.site.at_rest, within_s=60)
+        if self.port:  # what the provider says by itself comes when it is ready
+            time.sleep(1.0)
+            wait_for("all at rest", self.site.at_rest, within_s=60)
 
     def verify(self) -> None:
         wait_for("all at rest", self.site.at_rest, within_s=30)
@@ -190,17 +213,42 @@ UNRESOLVED = """
 """
 
 
-@pytest.fixture(scope="module")
-def sweep(request: pytest.FixtureRequest) -> Iterator[Sweep]:
+@contextmanager
+def swept(request: pytest.FixtureRequest, port: int | None = None) -> Iterator[Sweep]:
     print(f"PACKSHOT_CHAOS_SEED={seed()}")
-    with Site(speed=20.0, timer_scale=10.0, image_bytes=150_000) as site:
+    called_at = {"PACKSHOT_CALLBACK_URL": f"http://127.0.0.1:{port}"} if port else {}
+    with Site(speed=20.0, timer_scale=10.0, image_bytes=150_000, settings=called_at) as site:
         listed, skus = catalogue(site.folder, PRODUCTS)
         seats = dict.fromkeys(KINDS.values(), 200)
         assert site.client.call("prepare", catalogue=str(listed), seats=seats) == PRODUCTS
+        if port:
+            site.serve(port)
         failed_before = request.session.testsfailed
-        yield Sweep(site, random.Random(seed()), {provider: iter(skus) for provider in KINDS.values()})
+        yield Sweep(
+            site, random.Random(seed()), {provider: iter(skus) for provider in KINDS.values()}, port=port
+        )
         if request.session.testsfailed > failed_before:
             print(site.said())
+
+
+@pytest.fixture(scope="module")
+def without_callbacks(request: pytest.FixtureRequest) -> Iterator[Sweep]:
+    with swept(request) as sweep:
+        yield sweep
+
+
+@pytest.fixture(scope="module")
+def with_callbacks(request: pytest.FixtureRequest) -> Iterator[Sweep]:
+    with swept(request, free_port()) as sweep:
+        yield sweep
+
+
+@pytest.fixture
+def sweep(request: pytest.FixtureRequest, kind: str) -> Sweep:
+    """The site for a kind of provider: one for all cases."""
+    name = "with_callbacks" if kind == "callback" else "without_callbacks"
+    found: Sweep = request.getfixturevalue(name)
+    return found
 
 
 def batches(points: Collection[str], size: int = BATCH) -> list[list[str]]:
@@ -212,7 +260,7 @@ def batches(points: Collection[str], size: int = BATCH) -> list[list[str]]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_process_that_dies_at_any_point_of_a_call_loses_nothing_and_pays_nothing_twice(sweep, kind, hit):
     provider = KINDS[kind]
-    for points in batches(passed_by("call", kind)):
+    for points in batches(passed_by(*PASSERS[kind])):
         armed = sweep.arm(points, "crash", hit)
         sweep.ask(provider, len(points) * IN_FLIGHT * hit)
         sweep.let_fall(armed, provider, hit)
@@ -224,7 +272,7 @@ def test_a_process_that_dies_at_any_point_of_a_call_loses_nothing_and_pays_nothi
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_process_that_stands_still_at_any_point_and_is_taken_for_dead_wakes_up_harmless(sweep, kind, hit):
     provider = KINDS[kind]
-    points = passed_by("call", kind)
+    points = passed_by(*PASSERS[kind])
     together = [point for point in points if point not in IN_TRANSACTION]
     for group in batches(together):
         armed = sweep.arm(group, "stop", hit)
@@ -241,7 +289,7 @@ def test_a_process_that_stands_still_in_a_transaction_and_is_taken_for_dead_wake
     sweep, kind, hit
 ):
     provider = KINDS[kind]
-    for point in (point for point in passed_by("call", kind) if point in IN_TRANSACTION):
+    for point in (point for point in passed_by(*PASSERS[kind]) if point in IN_TRANSACTION):
         armed = sweep.arm([point], "stop", hit)
         sweep.ask(provider, IN_FLIGHT * hit + 1)
         sweep.stand(armed, provider, hit)
@@ -255,6 +303,7 @@ def test_a_process_that_stands_still_in_a_transaction_and_is_taken_for_dead_wake
 VICTIMS = {
     "direct": ("attempt.committed", "sending.committed"),
     "ticket": ("attempt.committed", "sending.committed", "ticket.saved"),
+    "callback": ("attempt.committed", "answer.half_read", "ticket.saved"),
 }
 # In this order each rescuer finds what it needs, though those before it died.
 RESCUES = ("rescue.ended", "give_back.released", "rescue.returned", "rescue.unsure", "rescue.adopted")
@@ -309,9 +358,35 @@ def test_a_process_that_breaks_off_while_it_ends_in_good_order_leaves_nothing_be
     sweep.verify()
 
 
+@pytest.mark.parametrize("kind", ["callback"])
+@pytest.mark.parametrize("action", ["crash", "stop"])
+def test_a_site_that_breaks_off_with_a_callback_in_hand_changes_nothing(sweep, kind, action):
+    """The provider tries again, or gives up; either way the worker finds out by itself."""
+    site = sweep.site
+    first = site.workers[-1]
+    first.kill()
+    first.wait()
+    armed = site.serve(sweep.port, f"callback.stored:{action}:1")
+    worker = site.bear(in_flight=4)
+    sweep.ask(KINDS[kind], 4)
+    met = ("callback.stored", action, armed.pid, 1)
+    wait_for("its point", lambda: met in site.hits(), within_s=30)
+    if action == "stop":
+        wait_for("all at rest without it", site.at_rest, within_s=60)
+        os.kill(armed.pid, signal.SIGCONT)
+        armed.kill()
+    assert armed.wait(20) == (137 if action == "crash" else -signal.SIGKILL)
+    site.serve(sweep.port)
+    sweep.cases += 1
+    wait_for("all at rest", site.at_rest, within_s=60)
+    site.dismiss(worker)
+    sweep.verify()
+
+
 SOME_SENT = "SELECT EXISTS (SELECT 1 FROM packshot_attempt WHERE state IN ('sending', 'accepted'))"
 
 
 def test_no_point_is_left_out_of_the_sweep():
     """Each case above fails when its point is not met; so what remains is that each point has its cases."""
-    assert {*passed_by("call", *KINDS), *RESCUES, *passed_by("end")} == POINTS.keys()
+    swept = {point for passers in PASSERS.values() for point in passed_by(*passers)}
+    assert swept | {*RESCUES, *passed_by("end"), *passed_by("site")} == POINTS.keys()

@@ -18,6 +18,7 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 from packshot import events, generations
 from packshot.flows.desk import Desk, quoting
 from packshot.generations import Claim
+from packshot.kernel.faults import fault_point
 from packshot.providers.contract import CallbackAddress, CallsBack, Provider, Ticket
 from packshot.providers.http import Answer
 from packshot.providers.redact import redacted
@@ -108,6 +109,7 @@ def receive(
             body=redacted(Answer(200, {}, body), secrets=[secret(attempt_id)]),
         ):
             events.wake()
+    fault_point("callback.stored")
     return "stored"
 
 
@@ -176,6 +178,7 @@ def heed(desk: Desk, *, process_id: UUID, running: Set[UUID]) -> Heard:
         ]
         # Own tickets that nobody here waits for are found, and looked at, by the next sweep.
         generations.heeded([each.id for each in told if each.id not in later])
+        fault_point("callback.heeded")
     return Heard(frozenset(own & running), claims)
 
 

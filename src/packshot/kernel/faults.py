@@ -24,9 +24,9 @@ from typing import Literal, cast, get_args
 from packshot.kernel.errors import BadInput
 
 Action = Literal["crash", "pause", "stop", "raise", "note"]
-# Who passes a point: every paid call, only one answered at once or by a ticket, a process that resolves what
-# the dead left, or one that ends in good order.
-Passer = Literal["call", "direct", "ticket", "rescue", "end"]
+# Who passes a point: every paid call, only one answered at once or by a ticket, a worker heeding callbacks,
+# the site that receives them, a process that resolves what the dead left, or one that ends in good order.
+Passer = Literal["call", "direct", "ticket", "callback", "site", "rescue", "end"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,8 @@ POINTS: Mapping[str, Point] = {
     "close.counted": Point("call", "The rollups have it; no COMMIT."),
     "close.told": Point("call", "The news is written, and all that is missing is COMMIT."),
     "close.committed": Point("call", "The end is committed, and nobody in this process knows it."),
+    "callback.stored": Point("site", "What a provider said by itself is stored; it has no answer yet."),
+    "callback.heeded": Point("callback", "Callbacks are taken note of, tickets made from them; no COMMIT."),
     "give_back.released": Point("rescue", "Attempts that never left are released; no COMMIT."),
     "rescue.ended": Point("rescue", "A dead process is marked ended; what it left is untouched."),
     "rescue.returned": Point("rescue", "What it had not sent is back in the queue."),
