@@ -599,30 +599,31 @@ def test_the_owners_own_answer_brings_the_cost_that_the_callback_did_not_know(pr
 
 @pytest.mark.django_db
 def test_what_comes_after_the_end_keeps_the_image_and_moves_no_money(provider):
-    """Settled by a person as free, given up by its owner, long done, refused: the ends stay what they are."""
-    free, given_up, done, refused = (build.sent(provider) for _ in range(4))
-    lose(free)
+    """Settled by a person as free or as charged, given up by its owner, long done, refused."""
+    free, given_up, billed, done, refused = claims = [build.sent(provider) for _ in range(5)]
+    lose(free, billed)
     generate.resolve(free.generation.id, "free", build.ADMIN, note="not on the bill")
+    generate.resolve(billed.generation.id, "charged", build.ADMIN, note="line 14")
     answer(given_up, "t2")
     build.end(build.failed(given_up, BadAnswer("too late", kind="timeout", cost=provider.price)))
-    answer(done, "t3")
+    answer(done, "t4")
     build.end(build.delivered(done))
     build.end(build.failed(refused, Refused("no", kind="refused", charge="unknown")))
-    before, money = ends(free, given_up, done, refused), build.balances()
-    provider.tasks |= {f"t{number}": "ready" for number in range(1, 5)}
+    before, money = ends(*claims), build.balances()
+    provider.tasks |= {f"t{number}": "ready" for number in range(1, 6)}
     me = build.process()
-    for _ in range(2):
-        for number, claim in enumerate((free, given_up, done, refused), start=1):
-            deliver(claim.attempt_id, report(f"t{number}"))
-            deliver(claim.attempt_id, report(f"t{number}", at="later"))
+    for hour in range(2):
+        for number, claim in enumerate(claims, start=1):
+            deliver(claim.attempt_id, report(f"t{number}", at=f"{hour}:00"))
+            deliver(claim.attempt_id, report(f"t{number}", at=f"{hour}:01"))
         heed(provider, me.id)
-    after = ends(free, given_up, done, refused)
+    after = ends(*claims)
     assert [end[:-1] for end in after] == [end[:-1] for end in before]
-    assert [end[-1] for end in after] == [1, 1, 1, 0]  # images: what was made is kept, once
+    assert [end[-1] for end in after] == [1, 1, 1, 1, 0]  # images: what was made is kept, once
     assert build.balances() == money
-    assert provider.looks == 2
+    assert provider.looks == 3
     late = Evidence.objects.filter(kind="late_answer").values_list("attempt_id", flat=True)
-    assert sorted(late) == sorted([free.attempt_id, given_up.attempt_id])
+    assert sorted(late) == sorted(each.attempt_id for each in (free, given_up, billed))
     assert problems() == []
 
 

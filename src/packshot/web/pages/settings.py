@@ -443,7 +443,7 @@ class Field:
 
 _CHOICES = {
     "retry_uncertain": (
-        ("off", "Never by itself: a person settles it"),
+        ("off", "Wait until a person settles them"),
         ("once", "Ask again once, with money held twice"),
     )
 }
