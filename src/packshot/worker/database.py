@@ -2,12 +2,23 @@
 connection breaks. Each flow called here is safe to repeat, which is what makes that right."""
 
 import asyncio
+import contextlib
 import logging
+import os
+import socket
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Generic, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 
-from django.db import InterfaceError, InternalError, OperationalError, connection
+import psycopg
+from django.db import (
+    DEFAULT_DB_ALIAS,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    connection,
+    connections,
+)
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from psycopg.errors import IdleInTransactionSessionTimeout
@@ -40,17 +51,43 @@ def let_go_after(seconds: float) -> None:
     connection_created.connect(limit, weak=False, dispatch_uid="packshot let go")
 
 
+# Longer than any call may wait for the locks of a frozen process, which are let go of before (`let_go_s`).
+HUNG_S = 60.0
+_HUNG_LEAST_S = 10.0  # however short a test's other timers are: a busy machine is no lost connection
+
+
+def hang_up(connection: "psycopg.Connection[Any] | psycopg.AsyncConnection[Any]") -> None:
+    """Break a connection whose server says nothing any more: whoever waits on it is told so at once.
+
+    A network that loses a connection without a word (a firewall, a failover, a dead host) tells nobody, and
+    libpq waits for an answer for as long as there is none.
+    """
+    with (
+        contextlib.suppress(psycopg.Error, OSError),
+        socket.socket(fileno=os.dup(connection.fileno())) as end,
+    ):
+        end.shutdown(socket.SHUT_RDWR)
+
+
 class Database:
     """Runs plain functions on `threads` threads, each with its own connection."""
 
-    def __init__(self, threads: int = 3) -> None:
+    def __init__(self, threads: int = 3, *, hung_s: float = HUNG_S) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="database")
+        self._hung_s = max(hung_s, _HUNG_LEAST_S)
 
     async def once(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """The result of `work`; a broken connection is dropped, and the error raised."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self._threads, lambda: _cleanly(work, *args, **kwargs)
-        )
+        """The result of `work`; a broken connection is dropped, and the error raised.
+
+        A connection on which nothing came for too long counts as broken.
+        """
+        call = _Call(asyncio.get_running_loop(), self._hung_s)
+        try:
+            return await call.loop.run_in_executor(
+                self._threads, lambda: _cleanly(call, work, *args, **kwargs)
+            )
+        finally:
+            call.watch.cancel()
 
     async def surely(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The result of `work`, called again for as long as the database cannot be reached."""
@@ -68,7 +105,34 @@ class Database:
         self._threads.shutdown(wait=True, cancel_futures=False)
 
 
-def _cleanly(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+class _Call:
+    """One call under way, watched from the loop.
+
+    In turns: a process that stood still finds all its timers due, and its answers waiting.
+    """
+
+    TURNS = 4
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, hung_s: float) -> None:
+        self.loop = loop
+        self.on: BaseDatabaseWrapper | None = None  # the connection, while a thread is at it
+        self._every_s = hung_s / self.TURNS
+        self._turns = 0
+        self.watch = loop.call_later(self._every_s, self._look)
+
+    def _look(self) -> None:
+        self._turns = self._turns + 1 if self.on is not None else 0
+        if self._turns >= self.TURNS and self.on is not None and self.on.connection is not None:
+            log.warning(
+                "the database has not answered for %.0f s; connecting anew", self._every_s * self.TURNS
+            )
+            hang_up(self.on.connection)
+            self._turns = 0
+        self.watch = self.loop.call_later(self._every_s, self._look)
+
+
+def _cleanly(call: _Call, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    call.on = connections[DEFAULT_DB_ALIAS]
     try:
         return work(*args, **kwargs)
     except (OperationalError, InterfaceError):
@@ -81,6 +145,8 @@ def _cleanly(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         # We stood still, and the server rolled back what we had begun: as after any lost connection.
         connection.close()
         raise OperationalError(str(problem)) from problem
+    finally:
+        call.on = None
 
 
 class Batch(Generic[Item, Answer]):

@@ -3,11 +3,27 @@
 import asyncio
 import logging
 from collections.abc import Mapping
+from typing import Any
 
 import psycopg
 from psycopg import AsyncConnection
 
+from packshot.worker.database import hang_up
+
 log = logging.getLogger(__name__)
+
+# A worker whose host is gone says nothing any more, and its lock must not outlive it for hours: the server
+# asks after 10 s of silence, and three times more. Ignored on a Unix socket.
+_NOTICE_A_DEAD_HOST = """
+    SELECT set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false),
+        set_config('tcp_keepalives_count', '3', false), set_config('tcp_user_timeout', '25s', false)
+"""
+# Where the network lost our connection without a word to either end, the server keeps the lock for it.
+_END_OUR_LAST = """
+    SELECT count(pg_terminate_backend(pid)) FROM pg_locks
+    WHERE locktype = 'advisory' AND granted AND objsubid = 1
+        AND (classid::bigint << 32) | objid::bigint = %s AND pid = %s
+"""
 
 
 def address() -> Mapping[str, object]:
@@ -19,8 +35,21 @@ def address() -> Mapping[str, object]:
         name: value
         for name, value in known.items()
         if name in ("dbname", "user", "password", "host", "port", "options", "connect_timeout", "service")
-        or name.startswith(("ssl", "keepalives", "application_name", "target_session_attrs"))
+        or name.startswith(("ssl", "keepalives", "tcp_", "application_name", "target_session_attrs"))
     }
+
+
+async def _answered(connection: AsyncConnection[Any], sql: str, *values: object, within_s: float) -> Any:
+    """The first row; an OperationalError when it did not come in time.
+
+    Not by a timeout around it: psycopg answers a cancellation by asking the server to cancel, and waits for
+    that as long again.
+    """
+    watch = asyncio.get_running_loop().call_later(within_s, hang_up, connection)
+    try:
+        return await (await connection.execute(sql, values or None)).fetchone()
+    finally:
+        watch.cancel()
 
 
 class Fence:
@@ -35,7 +64,9 @@ class Fence:
         self.lock_key = lock_key
         self.held = held
         self._check_s = check_s
+        self._patience_s = check_s * 2
         self._connection: AsyncConnection[tuple[object, ...]] | None = None
+        self._backend: int | None = None  # the server's process that held the lock for us last
 
     async def keep(self) -> None:
         """Hold the lock until cancelled."""
@@ -45,9 +76,8 @@ class Fence:
                     if self._connection is None:
                         await self._take()
                     else:
-                        async with asyncio.timeout(self._check_s * 2):
-                            await self._connection.execute("SELECT 1")
-                except (psycopg.Error, OSError, TimeoutError) as lost:
+                        await _answered(self._connection, "SELECT 1", within_s=self._patience_s)
+                except (psycopg.Error, OSError) as lost:
                     if self.held.is_set():
                         log.warning("the lock's connection is lost: %s", lost)
                     self.held.clear()
@@ -65,13 +95,22 @@ class Fence:
             autocommit=True,
             application_name="packshot fence",
         )
-        # Not waiting: if somebody is making sure that we are dead, the next round decides.
-        cursor = await connection.execute("SELECT pg_try_advisory_lock(%s)", [self.lock_key])
-        row = await cursor.fetchone()
-        if not row or not row[0]:
+        try:
+            await _answered(connection, _NOTICE_A_DEAD_HOST, within_s=self._patience_s)
+            # Not waiting: if somebody is making sure that we are dead, the next round decides.
+            (taken,) = await _answered(
+                connection, "SELECT pg_try_advisory_lock(%s)", self.lock_key, within_s=self._patience_s
+            )
+            if not taken:
+                await _answered(
+                    connection, _END_OUR_LAST, self.lock_key, self._backend, within_s=self._patience_s
+                )
+                raise psycopg.OperationalError("the lock is held: by a rescuer, or by our lost connection")
+        except BaseException:
             await connection.close()
-            raise psycopg.OperationalError("the lock is being looked at by a rescuer")
+            raise
         self._connection = connection
+        self._backend = connection.info.backend_pid
         self.held.set()
 
     async def _drop(self) -> None:
@@ -101,7 +140,7 @@ class Waker:
                     while True:
                         async for _ in connection.notifies(timeout=self._check_s, stop_after=1):
                             self.rung.set()
-                        await connection.execute("SELECT 1")
+                        await _answered(connection, "SELECT 1", within_s=self._check_s)
             except (psycopg.Error, OSError) as lost:
                 log.info("the listening connection is lost, polling meanwhile: %s", lost)
                 await asyncio.sleep(min(1.0, self._check_s))

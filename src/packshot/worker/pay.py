@@ -23,7 +23,7 @@ from packshot.generations import Claim, Enrolled
 from packshot.kernel.errors import Unsure
 from packshot.kernel.faults import fault_point
 from packshot.providers.contract import Provider, Ticket
-from packshot.worker.database import Batch, Database
+from packshot.worker.database import HUNG_S, Batch, Database
 from packshot.worker.fence import Fence, Waker
 from packshot.worker.watchdog import Watchdog
 
@@ -54,7 +54,7 @@ class PayWorker:
         self._desk = desk
         self._settings = settings
         self._timers = settings.timers
-        self._database = Database()
+        self._database = Database(hung_s=HUNG_S / settings.timer_scale)
         self._around = Surroundings(self, store, settings.timer_scale, callbacks.addresses(desk))
         self._sending: Batch[Claim, bool] = Batch(self._database, self._write_sending)
         self._accepting: Batch[tuple[Claim, Ticket], None] = Batch(self._database, self._write_accepted)
