@@ -10,14 +10,17 @@ import struct
 import time
 import zlib
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 from uuid import uuid4
 
 import pytest
+import time_machine
 
 from packshot.kernel.errors import BadAnswer, ProviderError
 from packshot.providers import flux
-from packshot.providers.contract import Account, AttemptRef, Delivery, Pending, Ticket
+from packshot.providers.contract import Account, AttemptRef, Delivery, ImageRequest, Pending, Ticket
 from packshot.providers.flux import Flux
 from packshot.providers.http import GuardedClient
 
@@ -309,3 +312,36 @@ def test_a_picture_that_does_not_come_in_time_gives_its_seat_back_and_is_looked_
     seen, _ = look(late, deadline_s=0.5)
     is_looked_at_again(seen)
     assert time.monotonic() - began < 3
+
+
+# -- the age of a task -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("days_off", [-1, 0, 1])
+@pytest.mark.parametrize(("age_s", "over"), [(2, False), (60, True)])
+def test_whether_a_task_is_lost_is_told_by_the_providers_clock_however_wrong_ours_is(
+    serving, reply, days_off, age_s, over
+):
+    taken_at = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+    def answer(asked: Any) -> Any:
+        if asked.method == "POST":
+            url = f"http://{asked.headers['host']}/v1/get_result?id=t1"
+            taken = {"id": "t1", "polling_url": url, "cost": 3}
+            return reply.of(taken, date=format_datetime(taken_at, usegmt=True))
+        now = taken_at + timedelta(seconds=age_s)
+        return reply.of({"status": "Task not found"}, 404, date=format_datetime(now, usegmt=True))
+
+    async def story() -> Any:
+        async with serving(answer) as loopback:
+            adapter = Flux(Account("bfl-key-1", loopback.url, simulated=True), GuardedClient(loopback.url))
+            request = ImageRequest("flux-2-pro", "A linen apron on a wooden table")
+            ticket = await adapter.submit(request, AttemptRef(uuid4(), 1, 5.0))
+            try:
+                return await adapter.collect(ticket, AttemptRef(uuid4(), 1, 5.0))
+            except ProviderError as error:
+                return error
+
+    with time_machine.travel(taken_at + timedelta(days=days_off), tick=True):
+        seen = asyncio.run(story())
+    assert isinstance(seen, BadAnswer if over else Pending), seen

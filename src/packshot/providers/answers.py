@@ -52,6 +52,12 @@ def request_id(answer: Answer) -> str | None:
     return named if named.isascii() and named else None
 
 
+def told_at(answer: Answer) -> float:
+    """When the provider answered, by its own clock, in Unix seconds; by ours where it does not say."""
+    moment = _moment(answer.headers.get("date"))
+    return time.time() if moment is None else moment
+
+
 def usable_key(key: str, variable: str) -> str:
     """`key` as it can be sent in a header. Raises Misconfigured before anything leaves."""
     if not key:
@@ -69,7 +75,7 @@ def wait_s(answer: Answer, *, default: float, message: str = "", asked: object =
     hints = (
         _number(answer.headers.get("retry-after-ms"), scale=0.001),
         _number(answer.headers.get("retry-after")),
-        _between(answer.headers.get("date"), answer.headers.get("retry-after")),
+        _until(answer),
         _number(str(asked)),
         _in_words(message),
     )
@@ -83,13 +89,10 @@ def _number(text: str | None, *, scale: float = 1.0) -> float | None:
     return float(text) * scale
 
 
-def _between(now: str | None, then: str | None) -> float | None:
+def _until(answer: Answer) -> float | None:
     """Seconds from the answer's own date to the one it names: our clock may be wrong, and must not matter."""
-    end = _moment(then)
-    if end is None:
-        return None
-    start = _moment(now)
-    return end - (time.time() if start is None else start)
+    end = _moment(answer.headers.get("retry-after"))
+    return None if end is None else end - told_at(answer)
 
 
 def _moment(text: str | None) -> float | None:

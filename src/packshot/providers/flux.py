@@ -21,7 +21,16 @@ from packshot.kernel.errors import (
 )
 from packshot.kernel.faults import fault_point
 from packshot.kernel.money import Micros
-from packshot.providers.answers import members, paid, read_image, told_by, usable_key, wait_s, words
+from packshot.providers.answers import (
+    members,
+    paid,
+    read_image,
+    told_at,
+    told_by,
+    usable_key,
+    wait_s,
+    words,
+)
 from packshot.providers.cards import accept, refusal
 from packshot.providers.contract import (
     Account,
@@ -240,7 +249,7 @@ class Flux:
         if not self._client.allows(polling_url):
             # As with a webhook, where the answer names none. The order is paid; this is how to ask for it.
             polling_url = _asking_for(task)
-        state = {"id": task, "polling_url": polling_url, "submitted_at": time.time()}
+        state = {"id": task, "polling_url": polling_url, "submitted_at": told_at(answer)}
         return Ticket(state, request_id=task, cost=cost)
 
     # -- callbacks ------------------------------------------------------------------------------
@@ -289,8 +298,6 @@ class Flux:
     async def _look_at(
         self, url: str, ticket: Ticket, attempt: AttemptRef
     ) -> "Delivery | Pending | _DeadLink | _NotFound":
-        age_s = time.time() - ticket.state.get("submitted_at", 0)
-        not_yet = Pending(after_s=min(max(age_s / 5, 0.5), 3.0))
         # The key goes to the API's own hosts, never to a delivery host, whatever an answer names. Without
         # one we ask all the same: the number of a task is enough to see it.
         known = self._client.at_base(url) or words(urlsplit(url).hostname).startswith("api.")
@@ -303,7 +310,10 @@ class Flux:
                 max_bytes=_JSON_BYTES,
             )
         except CallFailed:
-            return not_yet  # asking is free and the order stands
+            return Pending(after_s=1.0)  # asking is free and the order stands
+        # Both by the provider's clock: ours may be wrong, or have jumped since.
+        age_s = told_at(answer) - ticket.state.get("submitted_at", 0)
+        not_yet = Pending(after_s=min(max(age_s / 5, 0.5), 3.0))
         document = _document(answer)
         if document.get("status") == "Ready":
             fault_point("ticket.ready")
