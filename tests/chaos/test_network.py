@@ -24,7 +24,7 @@ PROVIDERS = ("openai", "flux")
 TIMER_SCALE = 5.0
 LOCK_CHECK_S = 2.0 / TIMER_SCALE
 HUNG_S = 30.0 / TIMER_SCALE
-PRODUCTS = 2_000
+PRODUCTS = 2_500
 # Each kind of harm once on every run, and with other seeds and more of it at night.
 ROUNDS = [0, *(pytest.param(number, marks=pytest.mark.nightly) for number in range(1, 10))]
 FENCE, WAKER = b"packshot fence", b"packshot waker"
