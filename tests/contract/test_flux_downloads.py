@@ -314,6 +314,23 @@ def test_a_picture_that_does_not_come_in_time_gives_its_seat_back_and_is_looked_
     assert time.monotonic() - began < 3
 
 
+def test_a_picture_that_falls_silent_is_tried_again_while_there_is_time(look, reply, monkeypatch):
+    monkeypatch.setattr(flux, "_DOWNLOAD_DEADLINE_S", 0.3)
+
+    async def silent(asked: Any) -> Any:
+        await asyncio.sleep(30)
+        return reply(200, PNG)
+
+    began = time.monotonic()
+    seen, _ = look(silent, deadline_s=20.0)
+    is_looked_at_again(seen)
+    assert time.monotonic() - began < 5
+
+
+def test_several_tries_fit_into_the_time_of_an_attempt():
+    assert flux._DOWNLOAD_DEADLINE_S * 4 <= flux._DEADLINE_S
+
+
 # -- the age of a task -------------------------------------------------------------------------------
 
 

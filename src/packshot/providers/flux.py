@@ -53,7 +53,9 @@ from packshot.providers.redact import redacted, scrubbed
 _DEADLINE_S = 300
 _SUBMIT_DEADLINE_S = 60  # a submission only takes the order
 _POLL_DEADLINE_S = 30
-_DOWNLOAD_DEADLINE_S = 8 * 60  # links live ten minutes
+# Of one try. Links live ten minutes and are given out anew at each look: a connection that fell silent must
+# not take all the time there is, and with it a picture that was paid for.
+_DOWNLOAD_DEADLINE_S = 60
 _JSON_BYTES = 1024 * 1024
 _IMAGE_BYTES = 32 * 1024 * 1024
 # Some clients see "Task not found" for a moment after a submission that worked.
