@@ -3,10 +3,11 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playwright
 
 from packshot.accounts.models import User
 from tests.browser import story
@@ -90,6 +91,15 @@ def told() -> Told:
     return Told()
 
 
+def refused_by(page: Page) -> list[str]:
+    """What the policy refused on this page, also when the test left it in the middle of going elsewhere."""
+    for _ in range(3):
+        page.wait_for_load_state()
+        with suppress(Error):
+            return list(page.evaluate("window.refused ?? []"))
+    raise AssertionError(f"{page.url} cannot be asked what it was refused")
+
+
 @pytest.fixture
 def context(browser: Browser, told: Told) -> Iterator[BrowserContext]:
     """A browser without history. At the end no page may have been refused anything or have complained."""
@@ -98,7 +108,7 @@ def context(browser: Browser, told: Told) -> Iterator[BrowserContext]:
     made.on("weberror", lambda error: told.errors.append(str(error.error)))
     made.on("dialog", lambda dialog: (told.dialogs.append(dialog.message), dialog.dismiss()))
     yield made
-    refused = [each for page in made.pages for each in page.evaluate("window.refused ?? []")]
+    refused = [each for page in made.pages for each in refused_by(page)]
     made.close()
     assert (refused, told.errors, told.dialogs) == ([], [], [])
 

@@ -4,6 +4,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
+from packshot import ledger
+from packshot.catalogue.models import Product
 from tests import build
 from tests.browser import story
 from tests.browser.conftest import live
@@ -13,6 +15,14 @@ RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "be
 OUTSIDE = ["/accounts/login/", "/accounts/inactive/", "/nowhere"]
 INSIDE = [
     "/admin",
+    "/admin/queue",
+    "/admin/queue?status=failed",
+    "/admin/queue?q=nothing-is-called-this",
+    "/products",
+    "/products?view=list",
+    "/products?q=nothing-is-called-this",
+    "/admin/budgets",
+    "/admin/budgets/new",
     "/imports",
     "/templates",
     "/templates/new",
@@ -28,8 +38,8 @@ INSIDE = [
 ]
 
 
-def a_full_desk() -> None:
-    """One of everything that the Overview can show."""
+def a_full_desk() -> list[str]:
+    """One of everything that pages can show. Returns the addresses of what was made."""
     build.provider_row("openai")
     build.provider_row("flux", simulated=False, on=False)
     build.budget("100")
@@ -39,6 +49,15 @@ def a_full_desk() -> None:
     for number, claim in enumerate(claims[:6]):
         story.land(claim, number=number, look=number < 5)
     story.refuse(claims[6], "the prompt names another brand")
+    product = Product.objects.get(pk=claims[0].generation.product_id)
+    failed = claims[6].generation.id
+    (limit,) = ledger.budgets()
+    return [
+        f"/products/{product.sku}",
+        f"/admin/queue?generation={failed}",
+        f"/admin/queue/{failed}",
+        f"/admin/budgets/{limit.id}",
+    ]
 
 
 def problems(page: Page, url: str) -> list[str]:
@@ -74,8 +93,7 @@ def test_every_page_can_be_read_by_everybody(browser: Browser, server, admin, si
     found += problems(page, "sign-in with a wrong password")
     sign_in(page)
     found += problems(page, "Overview of a new site")
-    a_full_desk()
-    for url in INSIDE:
+    for url in [*INSIDE, *a_full_desk()]:
         page.goto(server.url + url)
         if url == "/admin":
             live(page)
@@ -85,11 +103,15 @@ def test_every_page_can_be_read_by_everybody(browser: Browser, server, admin, si
     page.keyboard.press("?")
     found += problems(page, "Keyboard shortcuts")
     page.keyboard.press("Escape")
+    page.keyboard.press("Control+k")
+    found += problems(page, "Palette")
+    page.keyboard.press("Escape")
     page.evaluate("document.querySelector('#lost').hidden = false")
-    page.locator("button[popovertarget=me]:visible").click()
+    page.locator("button[popovertarget=me]:visible, button[popovertarget=more]:visible").click()
+    page.evaluate("scrollTo(0, 0)")
     found += problems(page, "Menu and banner")
     context.close()
-    assert found == []
+    assert found == [], "\n".join(found)
 
 
 @pytest.mark.parametrize("width", [320, 390, 720, 721, 1180, 1181, 2560])
