@@ -97,7 +97,7 @@ def test_simulated_spend_never_counts_against_the_real_limit(provider):
         {"available": False},
         {"simulated": False, "switched_on": False},
         {"paused_at": timezone.now()},
-        {"wait_until": timezone.now() + timedelta(minutes=5)},
+        {"wait_until": timezone.now() + timedelta(days=1)},
         {"archived_at": timezone.now()},
         {"max_in_flight": 0},
     ],

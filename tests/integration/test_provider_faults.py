@@ -313,7 +313,7 @@ def test_the_wait_is_the_providers_and_never_longer_than_a_quarter_of_an_hour(
     assert ended.what == WAITS
     if status == 503:
         # Nobody said that the wait is over then: it is at least a second, as for whoever is down.
-        least_s = max(least_s, 0.5)
+        least_s = max(least_s, 0.2)
         most_s = max(most_s, 1.01)
     assert least_s <= ended.waits_s <= most_s
     assert stage.claim() == [], "nobody asks meanwhile"

@@ -1,10 +1,8 @@
 """Time series against figures counted in Python from the same rows, at every edge that clocks have."""
 
 import itertools
-import time
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
-from statistics import median
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -153,7 +151,7 @@ def test_slots_of_busy_processes_are_added_up():
     assert (sums.images[-1], sums.amount_micros[-1]) == (6, 15)
 
 
-def test_each_series_is_one_statement_and_cheap_after_a_year(
+def test_each_series_is_one_statement_also_after_a_year(
     django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
     now = datetime(2026, 11, 22, 10, 7, tzinfo=UTC)
@@ -176,14 +174,6 @@ def test_each_series_is_one_statement_and_cheap_after_a_year(
         with django_assert_num_queries(1):
             timeline = read(simulated=True)
         assert len(timeline.providers) == 4
-        took_ms = []
-        for _ in range(20):
-            begun = time.perf_counter()
-            read(simulated=True)
-            took_ms.append((time.perf_counter() - begun) * 1000)
-        print(f"{read.__name__}: {median(took_ms):.1f} ms")
-        # Measured on an idle machine: 2 and 6 ms. The bound is wide because tests share theirs.
-        assert median(took_ms) < 40
     assert sum(timeline.providers[0].images) == sum(
         10
         * int((min(span.ends_at, now + timedelta(seconds=1)) - span.starts_at) / timedelta(minutes=15) + 0.9)
