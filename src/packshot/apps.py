@@ -8,6 +8,9 @@ class PackshotConfig(AppConfig):
     verbose_name = "Packshot"
 
     def ready(self) -> None:
+        from packshot.events import arrays
+
+        arrays.register()
         pre_migrate.connect(_make_schema, dispatch_uid="packshot-schema")
 
 
