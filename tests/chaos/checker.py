@@ -317,7 +317,7 @@ def _images(
         WHERE image.state <> 'ready' AND NOT (image.state = 'stored' AND EXISTS (
             SELECT 1 FROM procrastinate_jobs AS job
             WHERE job.task_name = 'look' AND job.status IN ('todo', 'doing')
-                AND job.args ->> 'image_id' = image.id::text))
+                AND job.args -> 'image_ids' ? image.id::text))
         """
     ):
         yield f"image {row['id']} is {row['state']}, and no work on it is planned"

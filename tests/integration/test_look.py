@@ -40,7 +40,7 @@ def landed(provider, content: bytes) -> Image:
 def test_closing_asks_for_a_look_in_the_same_transaction(provider):
     image = landed(provider, picture())
     job = ProcrastinateJob.objects.get(task_name="look")
-    assert job.args == {"image_id": str(image.id)}
+    assert job.args == {"image_ids": [str(image.id)]}
 
 
 def test_the_first_rendition_is_told_before_the_others_are_made(provider):

@@ -1,6 +1,17 @@
 """What happened, told with the change itself: an outbox row, one NOTIFY a flush, background work by name."""
 
-from packshot.events.chores import defer, defer_once
+from packshot.events.chores import defer, defer_once, look_later
 from packshot.events.outbox import CHANNEL, Happening, forget, newest_id, since, tell, wake
 
-__all__ = ["CHANNEL", "Happening", "defer", "defer_once", "forget", "newest_id", "since", "tell", "wake"]
+__all__ = [
+    "CHANNEL",
+    "Happening",
+    "defer",
+    "defer_once",
+    "forget",
+    "look_later",
+    "newest_id",
+    "since",
+    "tell",
+    "wake",
+]

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db import connection
-from psycopg.types.json import Jsonb
 
 # Web processes and workers LISTEN here. The payload is only a hint; readers look at the tables.
 CHANNEL = "packshot"
@@ -45,7 +44,7 @@ def tell(happenings: Sequence[Happening]) -> None:
                 [happening.topic for happening in happenings],
                 [happening.kind for happening in happenings],
                 [happening.subject for happening in happenings],
-                [Jsonb(dict(happening.data)) for happening in happenings],
+                [json.dumps(dict(happening.data)) for happening in happenings],
             ],
         )
         cursor.execute("SELECT pg_notify(%s, '')", [CHANNEL])

@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
 
-from django.db import transaction
-
 from packshot import events, generations, ledger
 from packshot.events import Happening
+from packshot.flows.transaction import gathered
 from packshot.generations import Candidate, Claim
 from packshot.kernel.errors import BadInput
 from packshot.kernel.faults import fault_point
@@ -41,7 +40,7 @@ def admit(
     The recipe of DESIGN.md section 5: the provider's row, the candidates, their budgets, a fresh look at
     the balances, then the writes.
     """
-    with transaction.atomic():
+    with gathered():
         if ledger.stop_state().stopped or not generations.lives(process_id):
             return []
         gate = generations.open_gate(provider.name)
@@ -129,11 +128,12 @@ def start_sending(claims: Sequence[Claim], *, process_id: UUID) -> set[UUID]:
     With spending stopped, they are released instead and their generations wait.
     """
     ids = [claim.attempt_id for claim in claims]
-    with transaction.atomic():
+    with gathered() as statements:
         if not ledger.may_send():
             give_back(ids)
             return set()
         mine = generations.start_sending(ids, process_id=process_id)
+        statements.send()
         fault_point("sending.written")
     fault_point("sending.committed")
     return mine
@@ -141,8 +141,9 @@ def start_sending(claims: Sequence[Claim], *, process_id: UUID) -> set[UUID]:
 
 def accept(tickets: Mapping[UUID, tuple[Mapping[str, object], str, int | None]]) -> None:
     """Remember the tickets: a crash from here on resumes instead of paying twice."""
-    with transaction.atomic():
+    with gathered() as statements:
         generations.accept(tickets)
+        statements.send()
         fault_point("ticket.written")
     fault_point("ticket.saved")
 

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db import transaction
-
 from packshot import catalogue, events, generations, ledger, reports
 from packshot.events import Happening
+from packshot.flows.transaction import gathered
 from packshot.generations import End, Standing, Step
 from packshot.generations.policy import OUTAGE_AFTER, RETRYABLE, Verdict, cost_is_open, verdict
 from packshot.kernel.errors import Charge, Misconfigured, ProviderError, TryLater
@@ -54,8 +53,11 @@ def close(completions: Sequence[Completion], *, slot: int) -> None:
 
     Locks in the house's order: provider, generation, attempt, product, budget, rollup, event.
     """
-    with transaction.atomic():
+    with gathered() as statements:
         _Closing(completions, slot).write()
+        statements.send()
+        if completions:
+            fault_point("close.told")
     if completions:
         fault_point("close.committed")
 
@@ -128,7 +130,7 @@ class _Closing:
         fault_point("close.counted")
         if freed:
             generations.wake_waiting_for("budget")
-        events.defer("look", [{"image_id": str(image.id)} for image in new_images], priority=10)
+        events.look_later([image.id for image in new_images], priority=10)
         for generation_id, step in moved.items():
             at = by_generation[generation_id]
             self.news.append(
@@ -140,7 +142,6 @@ class _Closing:
                 )
             )
         events.tell(self.news)
-        fault_point("close.told")
 
     def _tell_circuits(self, busy: dict[str, int], recovered: Collection[str]) -> None:
         """A provider was busy so often in a row that it is left alone, or it answers again."""

@@ -2,6 +2,7 @@
 
 import functools
 import logging
+from collections.abc import Sequence
 from typing import cast
 from uuid import UUID
 
@@ -34,6 +35,24 @@ def store() -> blobs.BlobStore:
 def decoder() -> Decoder:
     """This process's bounded child; started at the first image, replaced when it dies."""
     return Decoder()
+
+
+def look_at_each(image_ids: Sequence[UUID]) -> None:
+    """Look at these images. One that has trouble holds up no other: it gets a job of its own, which is where
+    its trouble is raised, and tried again."""
+    if len(image_ids) == 1:
+        look_at(image_ids[0])
+        return
+    again: list[UUID] = []
+    for each in image_ids:
+        try:
+            look_at(each)
+        except Exception:
+            log.exception("image %s could not be looked at now", each)
+            again.append(each)
+    with transaction.atomic():
+        for each in again:
+            events.look_later([each])
 
 
 def look_at(image_id: UUID) -> None:

@@ -256,7 +256,7 @@ def look_again(*, older_than_s: float = 300.0) -> int:
     """Defer the decoding of images whose background work got lost. Returns how many."""
     with transaction.atomic():
         images = catalogue.waiting_to_be_decoded(older_than_s=older_than_s)
-        events.defer("look", [{"image_id": str(each)} for each in images])
+        events.look_later(images)
     return len(images)
 
 

@@ -198,11 +198,11 @@ def pause(provider: str, *, kind: str, message: str) -> bool:
         cursor.execute(
             """
             UPDATE packshot_provider SET paused_at = now(), paused_kind = %s, paused_message = %s
-            WHERE name = %s AND paused_at IS NULL
+            WHERE name = %s AND paused_at IS NULL RETURNING name
             """,
             [kind, message, provider],
         )
-        return bool(cursor.rowcount)
+        return cursor.fetchone() is not None
 
 
 def resume(provider: str) -> bool:

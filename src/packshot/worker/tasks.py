@@ -36,10 +36,10 @@ def register(app: App) -> None:
 
     @app.task(name="look", queue="chores", retry=_RETRY)
     @_on_a_live_connection
-    def look(image_id: str) -> None:
-        from packshot.flows.look import look_at
+    def look(image_ids: list[str]) -> None:
+        from packshot.flows.look import look_at_each
 
-        look_at(UUID(image_id))
+        look_at_each([UUID(each) for each in image_ids])
 
     @app.task(name="rendition", queue="chores", retry=_RETRY)
     @_on_a_live_connection
