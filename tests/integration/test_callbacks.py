@@ -96,7 +96,7 @@ class Lines:
 class Shelf:
     """A store that keeps nothing, and names each image by its bytes."""
 
-    def put(self, content: bytes) -> str:
+    async def put(self, content: bytes) -> str:
         return hashlib.sha256(content).hexdigest()
 
 

@@ -32,6 +32,7 @@ from packshot.kernel.ids import uuid7
 from packshot.providers import http, registry
 from packshot.providers.contract import Account, ImageRequest, Provider, Ticket, default_model
 from packshot.simulator import Control, SimulatorConfig, running
+from packshot.worker.shelf import Shelf
 from tests import build
 
 pytestmark = pytest.mark.django_db
@@ -231,7 +232,8 @@ def staged(name: str, simulator: Control, folder: Path, url: str) -> Stage:
     build.budget("100")
     provider = registry.build(name, Account("sk-simulated", url, simulated=True))
     lines = Lines(build.process().id)
-    around = Surroundings(lines, blobs.open_store(f"file://{folder / 'blobs'}"), timer_scale=50.0)
+    store = blobs.open_store(f"file://{folder / 'blobs'}")
+    around = Surroundings(lines, Shelf(store), timer_scale=50.0)
     stage = Stage(name, simulator, provider, around, lines, 0)
     stage.billed_before = stage.billed()
     return stage

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import sys
 import time
 from pathlib import Path
 from typing import Annotated, Literal
@@ -113,6 +114,9 @@ def _pay(in_flight: int) -> None:
         blobs.open_store(settings.BLOB_URL),
         Settings(most_in_flight=in_flight, timers=timers, timer_scale=settings.TIMER_SCALE),
     )
+    # Threads that come back from the database wait for the loop to let go. At Python's 5 ms, each statement
+    # of a flush waited as long while others held the same budgets: half the throughput, measured.
+    sys.setswitchinterval(0.0005)
     asyncio.run(worker.serve())
 
 

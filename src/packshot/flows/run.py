@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
-from packshot.blobs import BlobStore, StoreDown, StoreFull
+from packshot.blobs import StoreDown, StoreFull
 from packshot.flows.admit import image_request
 from packshot.flows.close import Completion, Stored
 from packshot.generations import Claim
@@ -62,12 +62,20 @@ class Lines(Protocol):
         """The blob store refuses bytes (in words), or takes them again (None)."""
 
 
+class Shelf(Protocol):
+    """The worker's way to the blob store."""
+
+    async def put(self, content: bytes) -> str:
+        """The name of these bytes once they are stored. Raises StoreFull and StoreDown."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What running an attempt needs besides its provider."""
 
     lines: Lines
-    store: BlobStore
+    shelf: Shelf
     timer_scale: float = 1.0  # divides the waits between looks at a ticket, for tests
     # Where the provider may report an attempt by itself, if it can reach this site.
     callback: Callable[[Provider, UUID], CallbackAddress | None] = lambda provider, attempt_id: None
@@ -203,7 +211,7 @@ async def _keep(images: Sequence[GeneratedImage], around: Surroundings) -> list[
         pause = 0.5
         while True:
             try:
-                blob = await asyncio.to_thread(around.store.put, image.content)
+                blob = await around.shelf.put(image.content)
                 around.lines.store_trouble(None)
                 break
             except (StoreFull, StoreDown) as trouble:

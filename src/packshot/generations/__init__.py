@@ -91,6 +91,7 @@ from packshot.generations.queue import (
     waiting_for,
     wake_due,
     wake_waiting_for,
+    wanted_providers,
 )
 
 __all__ = [
@@ -174,6 +175,7 @@ __all__ = [
     "waiting_for",
     "wake_due",
     "wake_waiting_for",
+    "wanted_providers",
     "watch_locks",
     "with_ticket",
 ]

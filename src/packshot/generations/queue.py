@@ -234,6 +234,21 @@ def candidates(provider: str, *, simulated: bool, limit: int) -> list[Candidate]
     return [found[each] for each in order if each in found]
 
 
+def wanted_providers() -> set[str]:
+    """The providers that have generations ready to be admitted: one look into the index for each."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT name FROM packshot_provider AS provider
+            WHERE EXISTS (
+                SELECT 1 FROM packshot_generation AS generation
+                WHERE generation.provider_id = provider.name AND generation.status = 'pending'
+                    AND generation.wait_reason IS NULL)
+            """
+        )
+        return {row[0] for row in cursor.fetchall()}
+
+
 def requote(generation_id: UUID, *, expected: int | None, ceiling: int | None, price_version: str) -> None:
     """The price moved since it was asked for; the row is locked by admission."""
     with connection.cursor() as cursor:

@@ -111,7 +111,10 @@ def add(deltas: Sequence[Delta], slot: int) -> None:
     sums: dict[tuple[datetime, str, str, bool], _Sums] = {}
     for delta in deltas:
         for at in (_quarter_hour(delta.bucket_at), ALL_TIME):
-            sums.setdefault((at, delta.provider, delta.model, delta.simulated), _Sums()).add(delta)
+            key = (at, delta.provider, delta.model, delta.simulated)
+            if key not in sums:
+                sums[key] = _Sums()
+            sums[key].add(delta)
     with connection.cursor() as cursor:
         cursor.execute(
             _ADD,

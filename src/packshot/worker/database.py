@@ -150,9 +150,10 @@ def _cleanly(call: _Call, work: Callable[P, T], *args: P.args, **kwargs: P.kwarg
 
 
 class Batch(Generic[Item, Answer]):
-    """Gathers items for a few milliseconds and writes them in one transaction.
+    """Writes items in one transaction each time: what came while the last was under way goes with the next.
 
-    A failed write is split until the bad item stands alone, so that one bad row never holds up the others.
+    So an item alone is written at once, and the busier it gets, the more of them share a COMMIT. A failed
+    write is split until the bad item stands alone, so that one bad row never holds up the others.
     """
 
     def __init__(
@@ -161,12 +162,10 @@ class Batch(Generic[Item, Answer]):
         write: Callable[[Sequence[Item]], Sequence[Answer]],
         *,
         most: int = 200,
-        linger_s: float = 0.003,
     ) -> None:
         self._database = database
         self._write = write
         self._most = most
-        self._linger_s = linger_s
         self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
         self._writer: asyncio.Task[None] | None = None
 
@@ -176,8 +175,8 @@ class Batch(Generic[Item, Answer]):
         self._waiting.append((item, answer))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._drain())
-        # The write goes on if the caller is cancelled: its transaction may be committing at this moment.
-        return await asyncio.shield(answer)
+        # If the caller is cancelled, so is this future, and not the write: it may be committing already.
+        return await answer
 
     async def settled(self) -> None:
         """Return once everything that was put is written."""
@@ -189,8 +188,8 @@ class Batch(Generic[Item, Answer]):
 
     async def _drain(self) -> None:
         while self._waiting:
-            if len(self._waiting) < self._most:
-                await asyncio.sleep(self._linger_s)
+            # Whoever was woken together with the first one puts its item within this round of the loop.
+            await asyncio.sleep(0)
             batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
             await self._flush(batch)
 

@@ -25,6 +25,7 @@ from packshot.kernel.faults import fault_point
 from packshot.providers.contract import Provider, Ticket
 from packshot.worker.database import HUNG_S, Batch, Database
 from packshot.worker.fence import Fence, Waker
+from packshot.worker.shelf import Shelf
 from packshot.worker.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
@@ -55,7 +56,8 @@ class PayWorker:
         self._settings = settings
         self._timers = settings.timers
         self._database = Database(hung_s=HUNG_S / settings.timer_scale)
-        self._around = Surroundings(self, store, settings.timer_scale, callbacks.addresses(desk))
+        self._store, self._shelf = store, Shelf(store)
+        self._around = Surroundings(self, self._shelf, settings.timer_scale, callbacks.addresses(desk))
         self._sending: Batch[Claim, bool] = Batch(self._database, self._write_sending)
         self._accepting: Batch[tuple[Claim, Ticket], None] = Batch(self._database, self._write_accepted)
         self._closings: Batch[Completion, None] = Batch(self._database, self._write_closing)
@@ -179,10 +181,19 @@ class PayWorker:
         while True:
             await self._holding.wait()
             if self._store_trouble is None:
-                for provider in self._desk.providers.values():
+                for provider in await self._asked_for():
                     await self._admit_from(provider)
             await self._heed_callbacks()
             await self._waker.wait(self._timers.poll_s)
+
+    async def _asked_for(self) -> list[Provider]:
+        """The providers from which something is wanted: most wake-ups concern one, or none."""
+        try:
+            wanted = await self._database.once(generations.wanted_providers)
+        except Exception as problem:  # noqa: BLE001 - the loop comes again
+            _note("the queue", problem)
+            return []
+        return [provider for name, provider in self._desk.providers.items() if name in wanted]
 
     async def _heed_callbacks(self) -> None:
         """What providers said by themselves: look now at what is ours, collect what has no answer yet."""
@@ -315,8 +326,15 @@ class PayWorker:
         """Attempts of this process that no task runs: the COMMIT of their adoption got lost on the way, or a
         bug dropped them. Nobody else resolves them while we live."""
         left = await self._database.once(generations.left_behind, [self._me.id])
-        # Looked at after the answer: whatever has no task now had ended before, or has none at all.
-        dropped = {state: [each for each in ids if each not in self._tasks] for state, ids in left.items()}
+        missing = {state: [each for each in ids if each not in self._tasks] for state, ids in left.items()}
+        if not any(missing.values()):
+            return
+        # Most of these ended between the answer and the look at the tasks. What is still open in a second
+        # answer, and had no task before it was asked for, has none at all.
+        left = await self._database.once(generations.left_behind, [self._me.id])
+        dropped = {
+            state: sorted(set(ids).intersection(left.get(state, ()))) for state, ids in missing.items()
+        }
         for attempt_id in dropped.get("sending", []):
             log.error("attempt %s was on its way and nobody waits for it", attempt_id)
             error = Unsure("the worker lost sight of the call; nobody knows whether it arrived", kind="bug")
@@ -327,7 +345,7 @@ class PayWorker:
     async def _try_store(self) -> None:
         """Nothing is in flight that would notice that the store is back: ask it."""
         try:
-            await asyncio.to_thread(self._around.store.check)
+            await asyncio.to_thread(self._store.check)
         except Exception as problem:  # noqa: BLE001 - any refusal means: not yet
             self._store_trouble = str(problem)
         else:
@@ -380,6 +398,7 @@ class PayWorker:
         fault_point("worker.retired")
         self._fence_task.cancel()
         await asyncio.gather(self._fence_task, return_exceptions=True)
+        self._shelf.close()
         self._database.close()
 
 
