@@ -73,6 +73,7 @@ def environment(**options: Any) -> Environment:
         "duration": words.duration,
         "model_name": model_name,
         "moment": words.moment,
+        "ago": words.ago,
         "json": lambda values: json.dumps(dict(values)),
     }
     return environment

@@ -8,6 +8,7 @@ from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
 from functools import lru_cache, wraps
 from typing import TypeVar
 
+from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.translation import get_language
 
@@ -174,6 +175,25 @@ def moment(at: datetime) -> str:
     """`22 Nov 2026, 14:10:22 UTC`: exact, for a title and for a browser without our script."""
     at = at.astimezone(UTC)
     return f"{_day(at.date())}, {at:%H:%M:%S} UTC"
+
+
+def ago(at: datetime) -> str:
+    """`now`, `22s`, `4m`, `3h`, then the day: what the browser's script keeps true from then on, as wide."""
+    seconds = max(0, int((timezone.now() - at).total_seconds()))
+    if seconds < 5:
+        return "now"
+    if seconds < 60:
+        return f"{seconds}s"
+    if seconds < 3600:
+        return f"{seconds // 60}m"
+    if seconds < 86_400:
+        return f"{seconds // 3600}h"
+    return _short_day(at.astimezone(UTC).date())
+
+
+@_remembered
+def _short_day(day: date) -> str:
+    return date_format(day, "j M")
 
 
 @_remembered
