@@ -4,7 +4,7 @@ that templates call. Only this module and `charts` make markup out of text."""
 import json
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -59,6 +59,8 @@ def environment(**options: Any) -> Environment:
         "media": media,
         "icon": icon,
         "mark": mark,
+        "chip": chip,
+        "tries": tries,
         "provider_name": provider_name,
         "statuses": words.STATUSES,
         "waits": words.WAITS,
@@ -134,6 +136,28 @@ def media(blob: str) -> str:
 @cache
 def _media_address() -> str:
     return reverse("media", args=["0" * 64, "webp"])
+
+
+@cache
+def chip(word: words.Word) -> Markup:
+    """A status: its icon and its word. Drawn once a word, since fifty rows say the same six."""
+    return Markup('<span class="chip {}">{}{}</span>').format(
+        word.tone, icon(word.icon, "spin" if word.icon == "loader-circle" else ""), word.label
+    )
+
+
+_LAST_TRY = {"completed": "ok", "failed": "bad", "uncertain": "warn", "processing": "run"}
+
+
+@lru_cache(maxsize=256)
+def tries(count: int, status: str) -> Markup:
+    """One mark a try, three at least: the last one in the colour of how things stand."""
+    tones = ["bad"] * max(0, count - 1) + [_LAST_TRY.get(status, "")] * min(count, 1)
+    tones += [""] * (3 - len(tones))
+    marks = Markup("").join(Markup('<i class="{}"></i>').format(tone) for tone in tones)
+    return Markup('<span class="tries" role="img" aria-label="{} {}">{}</span>').format(
+        count, "try" if count == 1 else "tries", marks
+    )
 
 
 def provider_name(provider: str) -> str:
