@@ -36,7 +36,7 @@ benchmarks:
 # Compile requirements/*.in to locked, hashed lists that name no index.
 lock:
     bin/install main test
-    for name in bootstrap main test dev; do .venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "just lock" requirements/$name.in -o requirements/$name.txt; done
+    for name in bootstrap main test dev bench; do .venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "just lock" requirements/$name.in -o requirements/$name.txt; done
 
 # The changelog of a release from the fragments in changes/.
 changelog version:
