@@ -177,7 +177,6 @@ def settle(settlements: Sequence[Settlement]) -> list[Booked]:
             for window in windows:
                 reserved, spent = moves[window]
                 moves[window] = (reserved - held_micros, spent + amount)
-        _move(cursor, moves)
         if closed:
             ended = [(by_attempt[row[0]], row) for row in closed]
             cursor.execute(
@@ -204,6 +203,7 @@ def settle(settlements: Sequence[Settlement]) -> list[Booked]:
                     [row[4] for _, row in ended],
                 ],
             )
+        _move(cursor, moves)
     return booked
 
 
@@ -320,15 +320,7 @@ def _take(wish: Wish, live: Sequence[BudgetState], remaining: dict[UUID, int]) -
 def _close(
     cursor: CursorWrapper, attempt_ids: list[UUID]
 ) -> list[tuple[UUID, int, list[UUID], bool, datetime]]:
-    """Lock the windows in order, then end the open holds of `attempt_ids`."""
-    cursor.execute(
-        """
-        SELECT 1 FROM packshot_budgetwindow
-        WHERE id IN (SELECT unnest(window_ids) FROM packshot_reservation WHERE attempt_id = ANY(%s))
-        ORDER BY budget_id, starts_at FOR UPDATE
-        """,
-        [attempt_ids],
-    )
+    """End the open holds of `attempt_ids`; their windows are not touched yet."""
     cursor.execute(
         """
         UPDATE packshot_reservation SET closed_at = now()
@@ -341,9 +333,16 @@ def _close(
 
 
 def _move(cursor: CursorWrapper, moves: dict[UUID, tuple[int, int]]) -> None:
-    """Add (reserved, spent) to each window's balances; the windows are locked already."""
+    """Add (reserved, spent) to each window's balances, locked in order: all that is admitted or closed
+    meanwhile waits for them, so this comes as late as it can."""
     if moves:
         windows = list(moves)
+        cursor.execute(
+            """
+            SELECT 1 FROM packshot_budgetwindow WHERE id = ANY(%s) ORDER BY budget_id, starts_at FOR UPDATE
+            """,
+            [windows],
+        )
         cursor.execute(
             """
             UPDATE packshot_budgetwindow AS balance
