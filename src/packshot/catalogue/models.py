@@ -126,7 +126,6 @@ class Image(models.Model):
         indexes: ClassVar = [
             models.Index("product", "provider", F("id").desc(), name="packshot_image_by_product"),
             models.Index("generation", name="packshot_image_by_generation"),
-            models.Index(F("id").desc(), name="packshot_image_newest"),
             models.Index("blob", name="packshot_image_by_blob"),
             models.Index("id", condition=Q(state="stored"), name="packshot_image_to_do"),
         ]

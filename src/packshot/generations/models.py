@@ -114,16 +114,22 @@ class Generation(models.Model):
     model = models.CharField(max_length=100)
     simulated = models.BooleanField()
     prompt = models.TextField()
+    # Nobody looks for the generations of a template version, a person or a first try; each index would be
+    # written three times in the life of every row.
     template_version = models.ForeignKey(
-        "PromptTemplateVersion", null=True, on_delete=models.PROTECT, related_name="+"
+        "PromptTemplateVersion", null=True, on_delete=models.PROTECT, related_name="+", db_index=False
     )
     shape = models.CharField(max_length=12, default="1:1")
     images = models.SmallIntegerField(default=1)
     seed = models.BigIntegerField(null=True)
     options = models.JSONField(default=dict)
-    asked_by = models.ForeignKey("User", null=True, on_delete=models.PROTECT, related_name="+")
+    asked_by = models.ForeignKey(
+        "User", null=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     asked_by_name = models.TextField()
-    retry_of = models.ForeignKey("Generation", null=True, on_delete=models.PROTECT, related_name="+")
+    retry_of = models.ForeignKey(
+        "Generation", null=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     priority = models.SmallIntegerField(default=0)
     lane = models.CharField(max_length=64)  # fairness: run or person
 
