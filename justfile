@@ -30,7 +30,7 @@ tidy:
 
 # Every benchmark; each prints one JSON line a figure and fails when a target is missed.
 benchmarks:
-    bin/install main test
+    bin/install main test bench
     for file in $(grep -l "__main__" benchmarks/*.py); do .venv/bin/python "$file" || failed=1; done; [ -z "${failed:-}" ]
 
 # Compile requirements/*.in to locked, hashed lists that name no index.

@@ -73,8 +73,7 @@ def lifecycles(bench: "Bench") -> list[bool]:
 
 
 def peers(bench: "Bench") -> list[bool]:
-    """The same rows by others' queues, one after the other and after ours,
-    so that all meet the same machine."""
+    """The same rows by others' queues, right after ours, so that all meet the same machine."""
     with bench.workers(1):
         bench.finish("instant", 500)
         ours = median(2_000 / bench.finish("instant", 2_000).seconds for _ in range(RUNS))

@@ -9,6 +9,7 @@ way to make the two one, so this peer promises less here.
 
 import os
 import sys
+import threading
 
 from celery import Celery
 from psycopg_pool import ConnectionPool
@@ -32,12 +33,15 @@ app.conf.update(
 )
 store = open_store(os.environ["PEER_BLOBS"])
 # Made at first use, which is after the fork.
+_once = threading.Lock()
 _here: dict[int, tuple[ConnectionPool, lifecycle.Me]] = {}
 
 
 def here() -> tuple[ConnectionPool, lifecycle.Me]:
     pid = os.getpid()
-    if pid not in _here:
+    with _once:
+        if pid in _here:
+            return _here[pid]
         pool = ConnectionPool(
             os.environ["PEER_DATABASE"],
             min_size=1,
@@ -45,8 +49,7 @@ def here() -> tuple[ConnectionPool, lifecycle.Me]:
             kwargs={"prepare_threshold": 0},
         )
         pool.wait()
-        _here[pid] = (pool, lifecycle.enrol())
-    return _here[pid]
+        return _here.setdefault(pid, (pool, lifecycle.enrol()))
 
 
 @app.task(name="generate")
@@ -54,12 +57,11 @@ def generate(generation: str) -> None:
     pool, me = here()
     facts = lifecycle.facts(generation, me)
     with pool.connection() as connection:
-        with connection.transaction(), connection.pipeline() as pipeline:
-            done = [connection.execute(statement, facts) for statement in lifecycle.CLAIM]
-            pipeline.sync()
-            lifecycle.check(done)
+        with connection.pipeline(), connection.transaction():
+            for statement in lifecycle.CLAIM:
+                connection.execute(statement, facts)
         facts["blob"] = store.put(PIXEL)  # what our provider answers with at once
-        with connection.transaction(), connection.pipeline():
+        with connection.pipeline(), connection.transaction():
             for statement in (*lifecycle.CLOSE, *lifecycle.TELL):
                 connection.execute(statement, facts)
     look.apply_async(([str(facts["image"])],))

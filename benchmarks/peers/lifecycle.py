@@ -1,17 +1,14 @@
-"""The work that the peers of benchmarks/pipeline.py do for each job: the rows that our worker writes,
-one by one.
+"""What the peers of benchmarks/pipeline.py do for each job: the rows that our worker writes, one by one.
 
 Two transactions around the call of the provider, because the promises are the same: money is held in every
 budget, and the attempt is on the disk, before a byte leaves; image, charge, sums, news and status are written
-together. Each statement is as lean as we could make it; on our side the same rows go through the product's
-verbs.
-Peers prepare their statements and send them in pipelines where their drivers can.
+together. The statements are as lean as we could make them, are prepared, and a transaction is one trip from
+BEGIN to COMMIT, with the rows that others wait for locked last; on our side the same rows go through the
+product's own verbs.
 """
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
@@ -47,6 +44,12 @@ CLAIM = (
     SELECT gen_random_uuid(), %(attempt)s, %(price)s, true, array_agg(id), now() FROM taken
     HAVING count(*) = 3
     """,
+    # What did not hold is refused here, so that BEGIN to COMMIT is one trip.
+    """
+    SELECT 1 / count(*) FROM packshot_reservation AS hold, packshot_generation AS generation
+    WHERE hold.attempt_id = %(attempt)s AND generation.id = %(generation)s
+        AND generation.status = 'processing'
+    """,
     # As in our outbox: ids of news follow the order of COMMITs.
     "SELECT pg_advisory_xact_lock(x'7061636B73686F74'::bigint)",
     """
@@ -68,8 +71,8 @@ CLOSE = (
     """,
     """
     INSERT INTO packshot_image (id, product_id, generation_id, attempt_id, position, blob, media_type,
-    width_px,
-        height_px, size_bytes, provider, model, simulated, digital_source_type, state, problem, created_at)
+        width_px, height_px, size_bytes, provider, model, simulated, digital_source_type, state, problem,
+        created_at)
     SELECT %(image)s, product_id, id, %(attempt)s, 0, %(blob)s, 'image/png', 1, 1, 68, 'instant', 'instant',
         true, 'algorithmicMedia', 'stored', '', clock_timestamp()
     FROM packshot_generation WHERE id = %(generation)s
@@ -83,8 +86,7 @@ CLOSE = (
     "UPDATE packshot_reservation SET closed_at = now() WHERE attempt_id = %(attempt)s AND closed_at IS NULL",
     """
     INSERT INTO packshot_entry (id, attempt_id, kind, amount_micros, simulated, provider, model,
-    category_path,
-        person_name, run_id, charged_at, created_at)
+        category_path, person_name, run_id, charged_at, created_at)
     SELECT gen_random_uuid(), %(attempt)s, 'charge', %(price)s, true, 'instant', 'instant', 'Food > Oils',
         generation.asked_by_name, generation.run_id, hold.opened_at, now()
     FROM packshot_reservation AS hold, packshot_generation AS generation
@@ -98,10 +100,9 @@ CLOSE = (
     # A row of this process's own, as ours: the quarter-hour, and all time.
     """
     INSERT INTO packshot_rollup AS kept (bucket, provider, model, simulated, slot, completed, failed,
-    cancelled,
-        images, approved, amount_micros, duration_ms, durations, histogram)
+        cancelled, images, approved, amount_micros, duration_ms, durations, histogram)
     SELECT bucket, 'instant', 'instant', true, %(slot)s, 1, 0, 0, 1, 0, %(price)s, 1, 1,
-    packshot_histogram(0, 1)
+        packshot_histogram(0, 1)
     FROM unnest(ARRAY[packshot_all_time(), packshot_quarter_hour(now())]) AS bucket
     ON CONFLICT (bucket, provider, model, simulated, slot) DO UPDATE SET
         completed = kept.completed + 1, images = kept.images + 1,
@@ -160,9 +161,3 @@ def facts(generation: str, me: Me) -> dict[str, object]:
         "price": PRICE,
         "request": "1",
     }
-
-
-def check(claim: Sequence[psycopg.Cursor[Any] | psycopg.AsyncCursor[Any]]) -> None:
-    """Refuse to call a provider for which no money was held, or that somebody else has called."""
-    if any(not each.rowcount for each in claim):
-        raise AssertionError("the claim did not hold")

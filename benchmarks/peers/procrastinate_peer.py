@@ -1,9 +1,7 @@
 """The same lifecycles by Procrastinate.
 
-Its guide's settings for throughput: an async task, a worker with a concurrency of its own, a pool as large;
-jobs that succeeded are deleted. Statements are prepared, a transaction is one pipeline,
-and the job that makes
-renditions is part of it.
+Its guide's way to throughput: an async task, a worker with a concurrency, pools of connections kept open;
+jobs that succeeded are deleted. The job that makes renditions is part of the transaction.
 """
 
 import asyncio
@@ -33,12 +31,11 @@ pool = AsyncConnectionPool(
 async def generate(generation: str) -> None:
     facts = lifecycle.facts(generation, me)
     async with pool.connection() as connection:
-        async with connection.transaction(), connection.pipeline() as pipeline:
-            done = [await connection.execute(statement, facts) for statement in lifecycle.CLAIM]
-            await pipeline.sync()
-            lifecycle.check(done)
+        async with connection.pipeline(), connection.transaction():
+            for statement in lifecycle.CLAIM:
+                await connection.execute(statement, facts)
         facts["blob"] = await asyncio.to_thread(store.put, PIXEL)
-        async with connection.transaction(), connection.pipeline():
+        async with connection.pipeline(), connection.transaction():
             for statement in (*lifecycle.CLOSE, lifecycle.DEFER, *lifecycle.TELL):
                 await connection.execute(statement, facts)
 
