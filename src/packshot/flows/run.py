@@ -85,18 +85,7 @@ async def run(claim: Claim, provider: Provider, around: Surroundings) -> None:
     """Take one claimed attempt to its end: sent at most once, images kept, money settled, news told."""
     if not await around.lines.sending(claim):
         return
-    try:
-        answer = await _submit(claim, provider, around)
-    except ProviderError as error:
-        await around.lines.closing(_failed(claim, error))
-        return
-    if isinstance(answer, Ticket):
-        fault_point("ticket.received")
-        await around.lines.accepted(claim, answer)
-        await _finish(claim, provider, answer, around)
-    else:
-        fault_point("answer.read")
-        await _deliver(claim, answer, around)
+    await _close(await _called(claim, provider, around), around)
 
 
 async def resume(claim: Claim, provider: Provider, around: Surroundings) -> None:
@@ -104,7 +93,26 @@ async def resume(claim: Claim, provider: Provider, around: Surroundings) -> None
     is paid again."""
     assert claim.ticket is not None, "only what has a ticket is resumed"
     cost = None if claim.cost_micros is None else Micros(claim.cost_micros)
-    await _finish(claim, provider, Ticket(claim.ticket, cost=cost), around)
+    await _close(await _finished(claim, provider, Ticket(claim.ticket, cost=cost), around), around)
+
+
+async def _close(completion: Completion | None, around: Surroundings) -> None:
+    # By now no frame holds the images any more: they are in the store, and the seat goes to the next call.
+    if completion is not None:
+        await around.lines.closing(completion)
+
+
+async def _called(claim: Claim, provider: Provider, around: Surroundings) -> Completion | None:
+    try:
+        answer = await _submit(claim, provider, around)
+    except ProviderError as error:
+        return _failed(claim, error)
+    if isinstance(answer, Ticket):
+        fault_point("ticket.received")
+        await around.lines.accepted(claim, answer)
+        return await _finished(claim, provider, answer, around)
+    fault_point("answer.read")
+    return await _delivered(claim, answer, around)
 
 
 async def _submit(claim: Claim, provider: Provider, around: Surroundings) -> Ticket | Delivery:
@@ -127,17 +135,19 @@ async def _submit(claim: Claim, provider: Provider, around: Surroundings) -> Tic
         raise Unsure(f"the {provider.name} adapter failed: {type(bug).__name__}", kind="bug") from bug
 
 
-async def _finish(claim: Claim, provider: Provider, ticket: Ticket, around: Surroundings) -> None:
+async def _finished(
+    claim: Claim, provider: Provider, ticket: Ticket, around: Surroundings
+) -> Completion | None:
+    """None: a ticket made from a callback led to nothing, and the attempt stays uncertain."""
     try:
         delivery = await _collect(claim, provider, ticket, around)
     except ProviderError as error:
         if claim.by_callback and error.kind in INCONCLUSIVE:
             log.warning("attempt %s: a callback led to nothing: %s", claim.attempt_id, error.reason)
             await around.lines.came_to_nothing(claim)
-            return
-        await around.lines.closing(_failed(claim, error, ticket))
-    else:
-        await _deliver(claim, delivery, around)
+            return None
+        return _failed(claim, error, ticket)
+    return await _delivered(claim, delivery, around)
 
 
 async def _collect(claim: Claim, provider: Provider, ticket: Ticket, around: Surroundings) -> Delivery:
@@ -177,7 +187,8 @@ async def _collect(claim: Claim, provider: Provider, ticket: Ticket, around: Sur
     )
 
 
-async def _deliver(claim: Claim, delivery: Delivery, around: Surroundings) -> None:
+async def _delivered(claim: Claim, delivery: Delivery, around: Surroundings) -> Completion:
+    """Raises nothing: without an image it is a failure that cost what it cost."""
     if not delivery.images:
         error = BadAnswer(
             "the provider finished and sent no image",
@@ -187,20 +198,17 @@ async def _deliver(claim: Claim, delivery: Delivery, around: Surroundings) -> No
             request_id=delivery.request_id,
             raw=delivery.raw,
         )
-        await around.lines.closing(_failed(claim, error))
-        return
+        return _failed(claim, error)
     fault_point("image.read")
     stored = await _keep(delivery.images, around)
     fault_point("images.kept")
-    await around.lines.closing(
-        Completion(
-            claim.attempt_id,
-            images=tuple(stored),
-            cost_micros=delivery.cost,
-            request_id=delivery.request_id or "",
-            answer=delivery.raw,
-            evidence=_evidence(claim),
-        )
+    return Completion(
+        claim.attempt_id,
+        images=tuple(stored),
+        cost_micros=delivery.cost,
+        request_id=delivery.request_id or "",
+        answer=delivery.raw,
+        evidence=_evidence(claim),
     )
 
 

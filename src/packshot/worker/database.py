@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, ParamSpec, TypeVar
 
@@ -162,10 +162,13 @@ class Batch(Generic[Item, Answer]):
         write: Callable[[Sequence[Item]], Sequence[Answer]],
         *,
         most: int = 200,
+        turn: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        """`turn` is awaited before each write: it returns when this is a good moment for one."""
         self._database = database
         self._write = write
         self._most = most
+        self._turn = turn
         self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
         self._writer: asyncio.Task[None] | None = None
 
@@ -190,6 +193,8 @@ class Batch(Generic[Item, Answer]):
         while self._waiting:
             # Whoever was woken together with the first one puts its item within this round of the loop.
             await asyncio.sleep(0)
+            if self._turn is not None:
+                await self._turn()
             batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
             await self._flush(batch)
 

@@ -36,6 +36,9 @@ ADMIT_AT_ONCE = 100
 # The shortest time between two looks at what providers said by themselves. Where none can reach this site
 # there is only what came while one could.
 HEED_S = 0.05
+# How long ends wait for an admission. Both lock the same budgets and the outbox, so side by side each waits
+# for the other's COMMIT; and a free seat is worth more than an end that is written a moment sooner.
+SEATS_FIRST_S = 0.1
 HEED_RARELY_S = 10.0
 
 
@@ -60,12 +63,18 @@ class PayWorker:
         self._around = Surroundings(self, self._shelf, settings.timer_scale, callbacks.addresses(desk))
         self._sending: Batch[Claim, bool] = Batch(self._database, self._write_sending)
         self._accepting: Batch[tuple[Claim, Ticket], None] = Batch(self._database, self._write_accepted)
-        self._closings: Batch[Completion, None] = Batch(self._database, self._write_closing)
+        self._closings: Batch[Completion, None] = Batch(
+            self._database, self._write_closing, turn=self._until_seated
+        )
+        self._seated = asyncio.Event()  # not set: an admission is under way
+        self._seated.set()
         self._waker = Waker(CHANNEL, check_s=10.0 / settings.timer_scale)
         self._tasks: dict[UUID, asyncio.Task[None]] = {}
         # Attempts whose request may be on its way: from before `sending` is committed to ticket or end.
         self._leaving: set[UUID] = set()
         self._ticketed: set[UUID] = set()
+        # Called and kept, their ends being written: they hold a row in memory and no seat.
+        self._ending: set[UUID] = set()
         self._news_of: dict[UUID, asyncio.Event] = {}  # rung when a provider says that there is some
         self._heed_every_s = HEED_S if callbacks.come(desk) else HEED_RARELY_S / settings.timer_scale
         self._heeded_at = float("-inf")
@@ -129,6 +138,9 @@ class PayWorker:
         self._ticketed.add(claim.attempt_id)
 
     async def closing(self, completion: Completion) -> None:
+        if completion.attempt_id in self._tasks:
+            self._ending.add(completion.attempt_id)
+        self._waker.rung.set()  # a seat is free
         try:
             await self._closings.put(completion)
         except Exception as problem:  # noqa: BLE001 - whatever refuses the row, its bare facts must stand
@@ -183,8 +195,15 @@ class PayWorker:
             if self._store_trouble is None:
                 for provider in await self._asked_for():
                     await self._admit_from(provider)
+            if not self._waker.rung.is_set():
+                self._seated.set()
             await self._heed_callbacks()
             await self._waker.wait(self._timers.poll_s)
+
+    async def _until_seated(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SEATS_FIRST_S):
+                await self._seated.wait()
 
     async def _asked_for(self) -> list[Provider]:
         """The providers from which something is wanted: most wake-ups concern one, or none."""
@@ -215,10 +234,11 @@ class PayWorker:
     async def _admit_from(self, provider: Provider) -> None:
         """Claim and start until the provider, its budgets or this process have no more room."""
         while self._may_admit():
-            room = self._settings.most_in_flight - len(self._tasks)
+            room = self._room()
             if room <= 0:
                 return
             most = min(room, ADMIT_AT_ONCE)
+            self._seated.clear()
             try:
                 claims = await self._database.once(
                     admit.admit,
@@ -235,6 +255,11 @@ class PayWorker:
                 self._start(claim, run(claim, provider, self._around))
             if len(claims) < most:
                 return
+
+    def _room(self) -> int:
+        """Free seats. What only waits to be written has given its own back, up to as many again."""
+        most = self._settings.most_in_flight
+        return min(most - len(self._tasks) + len(self._ending), 2 * most - len(self._tasks))
 
     def _may_admit(self) -> bool:
         """Also: what may kill this process is neither in hand nor waiting for a process that is free."""
@@ -262,7 +287,8 @@ class PayWorker:
         self._news_of.pop(attempt_id, None)
         self._ticketed.discard(attempt_id)
         self._leaving.discard(attempt_id)
-        self._waker.rung.set()  # a seat is free
+        self._ending.discard(attempt_id)
+        self._waker.rung.set()  # a seat of its provider is free
 
     async def _keep(self, keeper: Callable[[], Awaitable[None]], every_s: float) -> None:
         while True:
