@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from packshot.kernel.errors import BadInput, Refused
 from packshot.providers.contract import ImageRequest, JsonValue, ModelCard, Option
 
-PROMPT_LIMIT = 32_000  # characters: OpenAI's limit; nobody else states a smaller one
-
 
 def accept(request: ImageRequest, cards: tuple[ModelCard, ...]) -> tuple[ModelCard, dict[str, JsonValue]]:
     """The card of the request's model and its options with defaults filled in. Raises BadInput."""
@@ -16,23 +14,44 @@ def accept(request: ImageRequest, cards: tuple[ModelCard, ...]) -> tuple[ModelCa
     if card.retired:
         instead = f"; use {card.successor}" if card.successor else ""
         raise BadInput(f"{card.label} was retired by its provider{instead}.", field="model")
-    if not request.prompt.strip():
+    if card.needs_prompt and not request.prompt.strip():
         raise BadInput("The prompt is empty.", field="prompt")
-    if len(request.prompt) > PROMPT_LIMIT:
-        raise BadInput(f"The prompt is longer than {PROMPT_LIMIT:,} characters.", field="prompt")
+    if len(request.prompt) > card.prompt_limit:
+        raise BadInput(f"The prompt is longer than {card.prompt_limit:,} characters.", field="prompt")
+    if request.negative_prompt and not card.takes_negative_prompt:
+        raise BadInput(f"{card.label} takes no negative prompt.", field="negative_prompt")
+    if len(request.negative_prompt) > card.prompt_limit:
+        raise BadInput(
+            f"The negative prompt is longer than {card.prompt_limit:,} characters.", field="negative_prompt"
+        )
     try:
-        request.prompt.encode()
+        (request.prompt + request.negative_prompt).encode()
     except UnicodeEncodeError:
         raise BadInput("The prompt holds half a character; type it again.", field="prompt") from None
     if request.shape not in card.shapes:
         raise BadInput(f"{card.label} makes {', '.join(card.shapes)}, not {request.shape!r}.", field="shape")
     if not 1 <= request.images <= card.max_images:
         raise BadInput(f"{card.label} makes 1 to {card.max_images} images per call.", field="images")
+    _check_inputs(request, card)
     known = {option.name: option for option in card.options}
     for name in request.options:
         if name not in known:
             raise BadInput(f"{card.label} has no option {name!r}.", field=name)
     return card, {name: _value(option, request.options) for name, option in known.items()}
+
+
+def _check_inputs(request: ImageRequest, card: ModelCard) -> None:
+    roles = [each.role for each in request.inputs]
+    given = roles.count("image")
+    if not card.min_inputs <= given <= card.max_inputs:
+        most = "no picture" if not card.max_inputs else f"at most {card.max_inputs}"
+        least = f"at least {card.min_inputs}, " if card.min_inputs else ""
+        raise BadInput(f"{card.label} takes {least}{most}; {given} were given.", field="inputs")
+    for role, taken in (("mask", card.takes_mask), ("style", card.takes_style)):
+        if roles.count(role) > (1 if taken else 0):  # type: ignore[arg-type]  # the roles of the contract
+            raise BadInput(f"{card.label} takes {'one' if taken else 'no'} {role} picture.", field="inputs")
+    if "mask" in roles and not given:
+        raise BadInput("A mask says what to change of a picture, and there is none.", field="inputs")
 
 
 def refusal(error: BadInput) -> Refused:
@@ -42,6 +61,8 @@ def refusal(error: BadInput) -> Refused:
 
 def _value(option: Option, given: Mapping[str, JsonValue]) -> JsonValue:
     value = given.get(option.name, option.default)
+    if option.required and value in (None, ""):
+        raise BadInput(f"{option.label} is missing.", field=option.name)
     if value is None:
         return None
     if option.kind == "boolean":
@@ -51,6 +72,10 @@ def _value(option: Option, given: Mapping[str, JsonValue]) -> JsonValue:
         low, high = option.minimum, option.maximum
         allowed = type(value) is int and (low is None or value >= low) and (high is None or value <= high)
         expected = f"a whole number from {low} to {high}"
+    elif option.kind == "text":
+        most = option.maximum or 10_000
+        allowed = isinstance(value, str) and len(value) <= most
+        expected = f"a text of at most {most:,} characters"
     else:
         allowed = isinstance(value, str) and value in option.choices
         expected = f"one of {', '.join(option.choices)}"

@@ -16,10 +16,13 @@ from packshot.kernel.errors import BadInput
 from packshot.kernel.money import LARGEST
 from packshot.providers.answers import read_image
 from packshot.providers.contract import (
+    AS_INPUT,
     RAW_LIMIT,
     Account,
     Delivery,
     ImageRequest,
+    InputImage,
+    JsonValue,
     ModelCard,
     Option,
     Provider,
@@ -31,6 +34,8 @@ from packshot.providers.http import GuardedClient
 _NAME = re.compile(r"[a-z][a-z0-9-]{1,31}")
 _SHAPE = re.compile(r"[1-9]\d{0,2}:[1-9]\d{0,2}")
 _HOST = re.compile(r"(?:\*\.)?(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}")
+# The header of a PNG of 1024 x 1024 px; nobody looks further before it is sent.
+_PIXELS = bytes.fromhex("89504e470d0a1a0a0000000d4948445200000400000004000802000000f07fbcd4")
 _PROMPT = "A linen apron on a wooden table, soft daylight"
 
 
@@ -79,7 +84,9 @@ def cards_are_complete(provider: Provider) -> None:
         assert 1 <= card.max_images <= 10, f"{card.id}: max_images {card.max_images} is not 1 to 10"
         assert card.shapes, f"{card.id}: no shape"
         for shape in card.shapes:
-            assert _SHAPE.fullmatch(shape), f"{card.id}: shape {shape!r} is not like 4:5"
+            assert shape == AS_INPUT or _SHAPE.fullmatch(shape), f"{card.id}: shape {shape!r} is not like 4:5"
+        assert 0 <= card.min_inputs <= card.max_inputs, f"{card.id}: min_inputs is above max_inputs"
+        assert card.kind == "generate" or card.min_inputs, f"{card.id}: an {card.kind} needs a picture"
 
 
 def the_default_model_is_alive(provider: Provider) -> None:
@@ -111,6 +118,8 @@ def _check_option(card: ModelCard, option: Option) -> None:
         assert type(option.default) is int, f"{where}: default is not a whole number"
         assert option.minimum is None or option.default >= option.minimum, f"{where}: default below minimum"
         assert option.maximum is None or option.default <= option.maximum, f"{where}: default above maximum"
+    if option.kind == "text":
+        assert option.maximum, f"{where}: maximum says how many characters"
     if option.kind == "boolean":
         assert option.default in (None, True, False), f"{where}: default is not yes or no"
 
@@ -141,10 +150,10 @@ def more_images_never_cost_less(provider: Provider) -> None:
 
 
 def nonsense_is_refused_before_it_costs(provider: Provider) -> None:
-    good = ImageRequest(default_model(provider).id, _PROMPT, default_model(provider).shapes[0])
+    good = an_example(default_model(provider))
     nonsense = {
         "an unknown model": replace(good, model="no-such-model"),
-        "an empty prompt": replace(good, prompt="  "),
+        "an endless prompt": replace(good, prompt="x" * (default_model(provider).prompt_limit + 1)),
         "an unknown shape": replace(good, shape="1:999"),
         "no image": replace(good, images=0),
         "too many images": replace(good, images=default_model(provider).max_images + 1),
@@ -154,6 +163,18 @@ def nonsense_is_refused_before_it_costs(provider: Provider) -> None:
         f"the retired model {card.id}": replace(good, model=card.id)
         for card in provider.models()
         if card.retired
+    }
+    nonsense |= {
+        f"an empty prompt for {card.id}": replace(an_example(card), prompt="  ")
+        for card in provider.models()
+        if card.needs_prompt and not card.retired
+    }
+    nonsense |= {
+        f"one picture too many for {card.id}": replace(
+            an_example(card), inputs=(_picture(),) * (card.max_inputs + 1)
+        )
+        for card in provider.models()
+        if not card.retired
     }
     for what, request in nonsense.items():
         try:
@@ -194,7 +215,27 @@ def _requests(provider: Provider) -> Iterator[ImageRequest]:
     for card in provider.models():
         if not card.retired:
             for shape in card.shapes:
-                yield ImageRequest(card.id, _PROMPT, shape, images=card.max_images)
+                yield replace(an_example(card), shape=shape, images=card.max_images)
+
+
+def an_example(card: ModelCard) -> ImageRequest:
+    """The least that can be asked of a model: its prompt, its pictures, and the options it needs."""
+    options: dict[str, JsonValue] = {}
+    for option in card.options:
+        if option.required and option.default is None:
+            of_kind = {"text": "the apron", "integer": option.minimum or 0, "boolean": True}
+            options[option.name] = option.choices[0] if option.choices else of_kind[option.kind]
+    return ImageRequest(
+        card.id,
+        _PROMPT if card.needs_prompt else "",
+        card.shapes[0],
+        options=options,
+        inputs=(_picture(),) * card.min_inputs,
+    )
+
+
+def _picture() -> InputImage:
+    return InputImage("image", "image/png", 1024, 1024, len(_PIXELS), _PIXELS)
 
 
 CHECKS: tuple[Callable[[Provider], None], ...] = (

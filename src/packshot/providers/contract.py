@@ -1,7 +1,7 @@
 """What an adapter is: the one seam between Packshot and a service that makes images.
 
-An adapter is built from a key, a base URL and an injected client, and nothing else. It never retries:
-a paid request leaves at most once per attempt, and what to do next is decided by the error's class
+An adapter is built from an account (key, base URL, a few values) and an injected client, and nothing else. It never
+retries: a paid request leaves at most once per attempt, and what to do next is decided by the error's class
 (`packshot.kernel.errors`). `conformance.py` holds the checks that any adapter's author can run.
 """
 
@@ -15,6 +15,8 @@ from packshot.kernel.money import Micros
 from packshot.providers.http import GuardedClient
 
 MediaType = Literal["image/png", "image/webp", "image/jpeg"]
+# The shape of what an edit gives back when it keeps that of the picture it was given.
+AS_INPUT = "input"
 JsonValue = Any  # one JSON document: what a ticket or an option may hold
 
 
@@ -24,11 +26,12 @@ class Option:
 
     name: str
     label: str
-    kind: Literal["choice", "integer", "boolean"]
+    kind: Literal["choice", "integer", "boolean", "text"]
     default: str | int | bool | None
     choices: tuple[str, ...] = ()
     minimum: int | None = None
-    maximum: int | None = None
+    maximum: int | None = None  # of a text: characters
+    required: bool = False  # without it there is nothing to ask for
     help: str = ""
 
 
@@ -42,7 +45,7 @@ class ModelCard:
     # direct: the answer carries the image; ticket: submit, then collect.
     delivery: Literal["direct", "ticket"]
     deadline_s: int  # the whole call, from first byte sent to delivery, in seconds
-    shapes: tuple[str, ...] = ("1:1",)  # width:height ratios it can be asked for
+    shapes: tuple[str, ...] = ("1:1",)  # width:height ratios it can be asked for, or AS_INPUT
     max_images: int = 1  # per call
     takes_seed: bool = False  # otherwise a request's seed is not sent
     options: tuple[Option, ...] = ()
@@ -51,6 +54,33 @@ class ModelCard:
     successor: str | None = None
     typical_s: float = 15.0  # for an estimate on a button, never for a decision
     note: str = ""
+    # generate: from words, perhaps with pictures to go by. edit: changes the picture it is given.
+    # follow_up: goes on from a picture that this provider made before, by its handle.
+    kind: Literal["generate", "edit", "follow_up"] = "generate"
+    needs_prompt: bool = True
+    prompt_limit: int = 32_000  # characters
+    takes_negative_prompt: bool = False
+    min_inputs: int = 0  # pictures of the role `image`
+    max_inputs: int = 0
+    takes_mask: bool = False
+    takes_style: bool = False  # one picture whose style is followed
+
+
+Role = Literal["image", "mask", "style"]
+
+
+@dataclass(frozen=True, slots=True)
+class InputImage:
+    """A picture that goes with a request. A quote needs its size only; its bytes are there for `submit`."""
+
+    role: Role
+    media_type: MediaType
+    width_px: int
+    height_px: int
+    size_bytes: int
+    content: bytes = b""
+    # What the provider gave with a picture of its own (`GeneratedImage.handle`): how to go on from it.
+    handle: Mapping[str, JsonValue] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +93,12 @@ class ImageRequest:
     images: int = 1
     seed: int | None = None
     options: Mapping[str, JsonValue] = field(default_factory=dict)
+    negative_prompt: str = ""
+    inputs: tuple[InputImage, ...] = ()  # in the order in which the prompt may speak of them
+
+    def input(self, role: Role) -> InputImage | None:
+        """The first picture of this role."""
+        return next((each for each in self.inputs if each.role == role), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +144,8 @@ class GeneratedImage:
     media_type: MediaType
     width_px: int
     height_px: int
+    # How to go on from it at this provider: the number of a task, what its buttons ask for. No secret.
+    handle: Mapping[str, JsonValue] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +198,8 @@ class Account:
     key: str
     base_url: str
     simulated: bool
+    # The values of the adapter's `variables` that are set in the environment.
+    values: Mapping[str, str] = field(default_factory=dict)
 
 
 @runtime_checkable
@@ -219,6 +259,26 @@ class CallsBack(Protocol):
 
         Its cost is unknown. A look that does not find the task says nothing about a charge: raise Unsure.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What a provider says of an account for nothing."""
+
+    key_works: bool | None  # None: it cannot be told without buying
+    detail: str  # a sentence for a person, the key never in it
+    balance: Micros | None = None
+    # Models that are known by name here, and the day on which the provider says they stop.
+    stops: Mapping[str, date] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Inspectable(Protocol):
+    """What an adapter has besides, when a key can be proved, or a balance read, without buying an image."""
+
+    async def inspect(self) -> Inspection:
+        """Look at the account. Free. Raises nothing that a network can cause: it says so instead."""
         ...
 
 
