@@ -1,8 +1,8 @@
 """What an adapter is: the one seam between Packshot and a service that makes images.
 
-An adapter is built from an account (key, base URL, a few values) and an injected client, and nothing else. It never
-retries: a paid request leaves at most once per attempt, and what to do next is decided by the error's class
-(`packshot.kernel.errors`). `conformance.py` holds the checks that any adapter's author can run.
+An adapter is built from an account (key, base URL, a few values) and an injected client, and nothing else.
+It never retries: a paid request leaves at most once per attempt, and what to do next is decided by the
+error's class (`packshot.kernel.errors`). `conformance.py` holds the checks that any adapter's author can run.
 """
 
 from collections.abc import Mapping, Sequence
