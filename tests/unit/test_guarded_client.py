@@ -667,6 +667,20 @@ def test_a_request_carries_what_it_was_given_and_asks_for_no_compression():
     assert body.decode() == '{"prompt": "Äpfel"}'
 
 
+def test_bytes_leave_as_they_are_under_their_own_type():
+    async def story() -> bytes:
+        async with server(ok(b"{}")) as listener:
+            await GuardedClient(listener.url).post_bytes(
+                "/form", content=b"--x\x00\xff", media_type="multipart/form-data; boundary=x", **ROOM
+            )
+            return listener.requests[0]
+
+    head, body = asyncio.run(story()).split(b"\r\n\r\n")
+    assert b"content-type: multipart/form-data; boundary=x\r\n" in head.lower()
+    assert b"content-length: 5" in head.lower()
+    assert body == b"--x\x00\xff"
+
+
 class KeepAlive(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 

@@ -152,7 +152,27 @@ class GuardedClient:
     ) -> Answer:
         """The answer to one POST of a JSON document, which is sent at most once."""
         content = json.dumps(json_body, ensure_ascii=False, allow_nan=False).encode()
-        given = {"content-type": "application/json", **(headers or {})}
+        return await self.post_bytes(
+            url,
+            content=content,
+            media_type="application/json",
+            headers=headers,
+            deadline_s=deadline_s,
+            max_bytes=max_bytes,
+        )
+
+    async def post_bytes(
+        self,
+        url: str,
+        *,
+        content: bytes,
+        media_type: str,
+        headers: Mapping[str, str] | None = None,
+        deadline_s: float,
+        max_bytes: int,
+    ) -> Answer:
+        """The answer to one POST of these bytes, such as a form (`multipart.py`), which are sent at most once."""
+        given = {"content-type": media_type, **(headers or {})}
         return await self._call("POST", url, given, content, deadline_s, max_bytes, _answer_half_read)
 
     async def download(self, url: str, *, deadline_s: float, max_bytes: int) -> Answer:
