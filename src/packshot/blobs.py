@@ -31,6 +31,7 @@ from packshot.kernel.faults import fault_point
 if TYPE_CHECKING:  # obstore's types of these exist for checkers only
     from obstore.store import ClientConfig, RetryConfig, S3Config
 
+_PROBE, _PROBE_BYTES = "probe", b"Packshot writes and reads this to see whether the store works.\n"
 STALE_S = 3600.0  # a temporary file of this age belongs to no living put
 
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -77,7 +78,7 @@ class BlobStore(Protocol):
         ...
 
     def check(self) -> None:
-        """Write, read and delete a probe. Raises StoreDown, or StoreFull, with what to do."""
+        """Write and read a probe. Raises StoreDown, or StoreFull, with what to do."""
         ...
 
     def sweep(self) -> int:
@@ -350,12 +351,12 @@ class RemoteStore:
         return hashlib.sha256(self.get(blob)).hexdigest() == blob
 
     def check(self) -> None:
-        probe, key = secrets.token_bytes(64), f"probe/{secrets.token_hex(12)}"
+        # Always the same object, and left there: nothing else here deletes, not each key may, and some
+        # services with S3's address know no bulk delete, which is what obstore asks for.
         with self._trouble():
-            obstore.put(self._store, key, probe, use_multipart=False)
-            read = bytes(obstore.get(self._store, key).bytes())
-            obstore.delete(self._store, key)
-        if read != probe:
+            obstore.put(self._store, _PROBE, _PROBE_BYTES, use_multipart=False)
+            read = bytes(obstore.get(self._store, _PROBE).bytes())
+        if read != _PROBE_BYTES:
             raise StoreDown("the object store gives back other bytes than were written; check the bucket.")
 
     def sweep(self) -> int:

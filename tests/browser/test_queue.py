@@ -4,9 +4,12 @@ import re
 from uuid import UUID
 
 import pytest
+from django.db import transaction
 from playwright.sync_api import Page, expect
 
+from packshot import events
 from packshot.catalogue.models import Product
+from packshot.events import Happening
 from packshot.flows import generate
 from packshot.generations.models import Attempt, Generation
 from packshot.kernel.errors import Unsure
@@ -379,8 +382,14 @@ def test_an_uncertain_charge_is_settled_and_a_mistake_in_the_form_is_told_beside
     page.get_by_label("Evidence").fill("line 7 of the bill")
     page.get_by_role("button", name="Settle charge").click()
     expect(page.locator("#settle-wrong")).to_contain_text("is not an amount of dollars")
-    expect(page.get_by_label("Evidence")).to_have_value("line 7 of the bill")
     page.get_by_label("Amount in dollars").fill("0.03")
+    # Meanwhile there is news of it: what was typed stays, and what is wrong.
+    with transaction.atomic():
+        events.tell([Happening("generation", "uncertain", str(claim.generation.id))])
+    page.wait_for_timeout(1_000)
+    expect(page.locator("#settle-wrong")).to_be_visible()
+    expect(page.get_by_label("Evidence")).to_have_value("line 7 of the bill")
+    expect(page.get_by_label("Amount in dollars")).to_have_value("0.03")
     # The second press is no double click any more.
     page.wait_for_function("() => !document.querySelector('.settle form')._sent")
     page.get_by_label("Amount in dollars").press("Control+Enter")

@@ -381,9 +381,16 @@ def test_a_remote_blob_is_sent_once_and_read_back(remote: BlobStore, shelf: Shel
     assert list(shelf.objects) == [f"/{blob[:2]}/{blob[2:4]}/{blob}"]
 
 
-def test_a_remote_check_removes_its_probe(remote: BlobStore, shelf: Shelf) -> None:
+def test_a_remote_check_leaves_one_small_object_however_often_it_is_made(
+    remote: BlobStore, shelf: Shelf
+) -> None:
     remote.check()
-    assert shelf.objects == {}
+    remote.check()
+    assert list(shelf.objects) == ["/probe"]
+    shelf.keeps = 10
+    with pytest.raises(StoreDown, match="other bytes"):
+        remote.check()
+    shelf.keeps = None
 
 
 def test_a_service_that_hiccups_is_asked_again(remote: BlobStore, shelf: Shelf) -> None:

@@ -17,6 +17,7 @@ export const keepQueue = () => {
   document.addEventListener("htmx:after:swap", markOpenRow);
   document.addEventListener("click", choosePanel);
   document.addEventListener("submit", stay);
+  document.addEventListener("submit", holdStill);
   addEventListener("popstate", () => shown() === inAddress() || show(inAddress()));
   markOpenRow();
 };
@@ -100,11 +101,34 @@ let soon = 0;
 const follow = ({ detail }) => {
   for (const task of detail.tasks) {
     const drawn = task.fragment.firstElementChild;
-    if (drawn?.id && drawn.id === `generation-${shown()}`) {
-      clearTimeout(soon);
-      soon = setTimeout(() => shown() && redraw(), 150);
-    }
+    if (drawn?.id && drawn.id === `generation-${shown()}`) redrawSoon();
   }
+};
+
+/* Never over a form that is on its way, or that came back with what is wrong in it: a look at how it stood before
+   would take the words of the person and the answer away. */
+let sending = null;
+let missed = false;
+const wrong = () => panel().querySelector("form [role=alert]");
+
+const redrawSoon = () => {
+  clearTimeout(soon);
+  if (sending) missed = true;
+  else if (!wrong()) soon = setTimeout(() => shown() && !sending && !wrong() && redraw(), 150);
+};
+
+const holdStill = ({ target }) => {
+  if (!panel().contains(target) || !target._sent) return; // the second click of a double click is not sent
+  clearTimeout(soon);
+  htmx.trigger(panel(), "htmx:abort");
+  sending = target;
+  const answered = ({ detail }) => {
+    sending = null;
+    if (detail.ctx?.response?.status < 400) shown() && redraw();
+    else if (missed) redrawSoon();
+    missed = false;
+  };
+  target.addEventListener("htmx:finally:request", answered, { once: true });
 };
 
 const markOpenRow = () => {
