@@ -171,7 +171,7 @@ class GuardedClient:
         deadline_s: float,
         max_bytes: int,
     ) -> Answer:
-        """The answer to one POST of these bytes, such as a form (`multipart.py`), which are sent at most once."""
+        """The answer to one POST of these bytes, such as a form (`multipart.py`): sent at most once."""
         given = {"content-type": media_type, **(headers or {})}
         return await self._call("POST", url, given, content, deadline_s, max_bytes, _answer_half_read)
 

@@ -1,4 +1,4 @@
-"""Bodies of multipart/form-data, for providers that take pictures as files. The same parts are the same bytes."""
+"""Forms (multipart/form-data), for providers that take pictures as files. Same parts, same bytes."""
 
 import hashlib
 from collections.abc import Sequence
