@@ -100,5 +100,6 @@ def test_tasks_come_back_with_the_hash_of_their_image(book: BillBook, tmp_path: 
     new = TaskRow("t2", "r2", "flux-2-pro", "{}", '{"action": "never_ready"}', created_at=20.0, ready_at=22.0)
     rows = (received("r1", "flux"), received("r2", "flux"), old, new, ResultRow("t1", "hash-1", 13.0))
     asyncio.run(book.write(*rows))
-    assert read_tasks(tmp_path, created_after=0) == [(old, "hash-1"), (new, None)]
-    assert read_tasks(tmp_path, created_after=15) == [(new, None)]
+    assert read_tasks(tmp_path, "flux", created_after=0) == [(old, "hash-1"), (new, None)]
+    assert read_tasks(tmp_path, "flux", created_after=15) == [(new, None)]
+    assert read_tasks(tmp_path, "stability", created_after=0) == []

@@ -105,7 +105,7 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class TaskRow:
-    """A FLUX task as accepted: all that is needed to go on with it after a restart."""
+    """A task as accepted: all that is needed to go on with it after a restart."""
 
     task_id: str
     request_id: str
@@ -348,8 +348,8 @@ def read_charged(state_dir: Path, dialect: str) -> Fraction:
         return sum((Fraction(dollars) * count for dollars, count in priced), Fraction(0))
 
 
-def read_tasks(state_dir: Path, *, created_after: float) -> list[tuple[TaskRow, str | None]]:
-    """The tasks accepted since a moment, each with the hash of its image when that was made."""
+def read_tasks(state_dir: Path, dialect: str, *, created_after: float) -> list[tuple[TaskRow, str | None]]:
+    """One dialect's tasks accepted since a moment, each with the hash of its image when that was made."""
     with closing(_reader(state_dir)) as connection:
         return [
             (
@@ -366,8 +366,10 @@ def read_tasks(state_dir: Path, *, created_after: float) -> list[tuple[TaskRow, 
             )
             for row in connection.execute(
                 "SELECT task.*, result.image_sha256 FROM task "
-                "LEFT JOIN result ON result.task_id = task.id WHERE task.created_at > ?",
-                (created_after,),
+                "JOIN request ON request.id = task.request_id "
+                "LEFT JOIN result ON result.task_id = task.id "
+                "WHERE task.created_at > ? AND request.dialect = ?",
+                (created_after, dialect),
             )
         ]
 

@@ -113,7 +113,8 @@ class Flux:
         self._tasks: OrderedDict[str, Task] = OrderedDict()  # oldest first
         self._running: dict[str, Task] = {}
         self._reports: set[asyncio.Task[None]] = set()
-        for row, image_sha256 in read_tasks(state_dir, created_after=time.time() - world.config.task_life_s):
+        since = time.time() - world.config.task_life_s
+        for row, image_sha256 in read_tasks(state_dir, "flux", created_after=since):
             fate = Rule.model_validate_json(row.fate) if row.fate else None
             self._remember(Task(row, Picture.from_json(row.picture), fate, image_sha256))
 
