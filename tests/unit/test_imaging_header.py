@@ -9,7 +9,7 @@ import pyvips
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from packshot.imaging.header import MAX_BYTES, BadImage, ImageHeader, read_header
+from packshot.imaging.header import MAX_BYTES, BadImage, ImageHeader, has_alpha, read_header
 from packshot.kernel.errors import PackshotError
 
 
@@ -207,3 +207,29 @@ def test_random_bytes_never_surprise(start: bytes, rest: bytes) -> None:
         read_header(start + rest)
     except BadImage:
         return
+
+
+# -- transparency ---------------------------------------------------------------------------------
+
+SEE_THROUGH = picture().bandjoin(128).copy(interpretation="srgb")
+
+
+@pytest.mark.parametrize(("suffix", "options"), [(".png", {}), (".webp", {}), (".webp", {"lossless": True})])
+def test_transparency_is_seen_in_the_header(suffix, options):
+    assert has_alpha(SEE_THROUGH.write_to_buffer(suffix, **options))
+
+
+def test_a_palette_with_transparent_entries_is_transparent():
+    content = SEE_THROUGH.write_to_buffer(".png", palette=True)
+    assert b"tRNS" in content
+    assert has_alpha(content)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_an_opaque_picture_has_no_transparency(name):
+    assert not has_alpha(SAMPLES[name])
+
+
+@given(st.binary(max_size=200), st.sampled_from([*SAMPLES, None]), st.integers(0, 60))
+def test_damaged_pictures_are_asked_without_harm(noise, name, kept):
+    has_alpha((SAMPLES[name][:kept] if name else b"") + noise)

@@ -25,6 +25,7 @@ _JPEG_FRAMES = frozenset({0xC0, 0xC1, 0xC2, 0xC9, 0xCA})
 _JPEG_OTHER_FRAMES = frozenset(range(0xC0, 0xD0)) - _JPEG_FRAMES - {0xC4, 0xC8, 0xCC}
 _JPEG_STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 _WEBP_ANIMATION_FLAG = 0x02
+_WEBP_ALPHA_FLAG = 0x10
 
 
 class BadImage(PackshotError, ValueError):
@@ -52,6 +53,18 @@ def read_header(content: bytes) -> ImageHeader:
         raise BadImage("The image is cut off inside its header.") from None
     _refuse_sizes(header.width_px, header.height_px)
     return header
+
+
+def has_alpha(content: bytes) -> bool:
+    """Whether a picture that `read_header` takes declares transparency. Pixels are not looked at."""
+    try:
+        if content.startswith(_PNG_SIGNATURE):
+            return content[25] in (4, 6) or b"tRNS" in _png_chunks_before_pixels(content)
+        if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
+            return _webp_has_alpha(content)
+    except (struct.error, IndexError, BadImage):
+        return False
+    return False
 
 
 def _sniff(content: bytes) -> ImageHeader:
@@ -123,6 +136,15 @@ def _jpeg_size(content: bytes) -> tuple[int, int]:
             height_px, width_px = struct.unpack_from(">HH", content, offset + 3)
             return width_px, height_px
         offset += length
+
+
+def _webp_has_alpha(content: bytes) -> bool:
+    if content[12:16] == b"VP8X":
+        return bool(content[20] & _WEBP_ALPHA_FLAG)
+    if content[12:16] == b"VP8L":
+        (bits,) = struct.unpack_from("<I", content, 21)
+        return bool(bits >> 28 & 1)
+    return False
 
 
 def _webp_size(content: bytes) -> tuple[int, int]:

@@ -14,6 +14,8 @@ def accept(request: ImageRequest, cards: tuple[ModelCard, ...]) -> tuple[ModelCa
     if card.retired:
         instead = f"; use {card.successor}" if card.successor else ""
         raise BadInput(f"{card.label} was retired by its provider{instead}.", field="model")
+    if request.prompt and not card.prompt_limit:
+        raise BadInput(f"{card.label} takes no prompt.", field="prompt")
     if card.needs_prompt and not request.prompt.strip():
         raise BadInput("The prompt is empty.", field="prompt")
     if len(request.prompt) > card.prompt_limit:
@@ -24,10 +26,8 @@ def accept(request: ImageRequest, cards: tuple[ModelCard, ...]) -> tuple[ModelCa
         raise BadInput(
             f"The negative prompt is longer than {card.prompt_limit:,} characters.", field="negative_prompt"
         )
-    try:
-        (request.prompt + request.negative_prompt).encode()
-    except UnicodeEncodeError:
-        raise BadInput("The prompt holds half a character; type it again.", field="prompt") from None
+    if not _is_whole(request.prompt + request.negative_prompt):
+        raise BadInput("The prompt holds half a character; type it again.", field="prompt")
     if request.shape not in card.shapes:
         raise BadInput(f"{card.label} makes {', '.join(card.shapes)}, not {request.shape!r}.", field="shape")
     if not 1 <= request.images <= card.max_images:
@@ -61,7 +61,7 @@ def refusal(error: BadInput) -> Refused:
 
 def _value(option: Option, given: Mapping[str, JsonValue]) -> JsonValue:
     value = given.get(option.name, option.default)
-    if option.required and value in (None, ""):
+    if option.required and (value is None or (isinstance(value, str) and not value.strip())):
         raise BadInput(f"{option.label} is missing.", field=option.name)
     if value is None:
         return None
@@ -74,11 +74,20 @@ def _value(option: Option, given: Mapping[str, JsonValue]) -> JsonValue:
         expected = f"a whole number from {low} to {high}"
     elif option.kind == "text":
         most = option.maximum or 10_000
-        allowed = isinstance(value, str) and len(value) <= most
+        allowed = isinstance(value, str) and len(value) <= most and _is_whole(value)
         expected = f"a text of at most {most:,} characters"
     else:
         allowed = isinstance(value, str) and value in option.choices
         expected = f"one of {', '.join(option.choices)}"
     if not allowed:
-        raise BadInput(f"{option.label} must be {expected}, not {value!r}.", field=option.name)
+        raise BadInput(f"{option.label} must be {expected}, not {repr(value)[:100]}.", field=option.name)
     return value
+
+
+def _is_whole(text: str) -> bool:
+    """Whether the text can be sent: no half of a surrogate pair, which JSON may bring along."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

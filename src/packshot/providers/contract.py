@@ -58,7 +58,7 @@ class ModelCard:
     # follow_up: goes on from a picture that this provider made before, by its handle.
     kind: Literal["generate", "edit", "follow_up"] = "generate"
     needs_prompt: bool = True
-    prompt_limit: int = 32_000  # characters
+    prompt_limit: int = 32_000  # characters; 0: it takes no prompt
     takes_negative_prompt: bool = False
     min_inputs: int = 0  # pictures of the role `image`
     max_inputs: int = 0
