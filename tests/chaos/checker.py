@@ -80,6 +80,16 @@ class Attempt:
         )
 
     @property
+    def kept_late(self) -> bool:
+        """Three workers died with its ticket in hand; its image was collected afterwards, and is told so."""
+        return (
+            self.error_kind == "worker_lost"
+            and self.state == "charged_no_image"
+            and "late_answer" in self.evidence
+            and bool(self.images)
+        )
+
+    @property
     def named(self) -> str:
         return f"{self.provider} attempt {self.id} (no. {self.number}, {self.state} {self.error_kind})"
 
@@ -210,7 +220,7 @@ def _ends(attempts: Sequence[Attempt], lost: AbstractSet[UUID], perhaps: Abstrac
         else:
             line = each.requests[0]
             must, cost_open = _ENDS.get((line.dialect, line.outcome or ""), ("?", False))
-            if each.state != must:
+            if each.state != must and not (each.kept_late and must == "succeeded"):
                 yield f"{each.named} met {line.outcome}, so it must be {must}"
             elif must == "uncertain" and each.error_kind != "cut_off":
                 yield f"{each.named} met {line.outcome}"
@@ -298,12 +308,13 @@ def _images(
     store = open_store(blob_url)
     for each in attempts:
         sent = [sha for line in each.requests for sha in line.image_sha256]
-        if each.state == "succeeded" and sorted(sent) != sorted(each.images):
+        kept = each.state == "succeeded" or each.kept_late
+        if kept and sorted(sent) != sorted(each.images):
             yield f"{each.named} was sent {sent}, and keeps {each.images}"
-        if each.state != "succeeded" and each.images:
+        if not kept and each.images:
             yield f"{each.named} keeps {each.images}"
         delivered = any((line.dialect, line.outcome or "") in _DELIVERED for line in each.requests)
-        if delivered and each.state != "succeeded" and each.id not in lost:
+        if delivered and not kept and each.id not in lost:
             yield f"{each.named} was delivered, and its image is missing"
         for blob in each.images:
             try:

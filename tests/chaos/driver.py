@@ -40,6 +40,13 @@ def ask(*, provider: str, key: str, skus: list[str], times: int = 1) -> list[dic
         return list(askers.map(lambda _: _ask(provider, key, skus), range(times)))
 
 
+def collect() -> int:
+    """As the chores do every five minutes: look for what was set aside. Returns how many images came."""
+    from packshot.flows.collect import collect_due
+
+    return collect_due()
+
+
 def _ask(provider: str, key: str, skus: list[str]) -> dict[str, object]:
     from django.db import InterfaceError, OperationalError, connection
 
@@ -95,6 +102,7 @@ VERBS: dict[str, Callable[..., Any]] = {
     "check": check,
     "prepare": prepare,
     "ask": ask,
+    "collect": collect,
     "stop": stop,
     "resume": resume,
     "cancel": cancel,

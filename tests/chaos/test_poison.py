@@ -92,6 +92,10 @@ def test_a_ticket_that_three_workers_died_of_is_set_aside_and_paid_for_while_the
         assert cost > 0
         assert workers.codes == [code] * 3
         assert workers.problems_besides(attempt_id) == []
+        # A process that does not choke on it brings the image that was paid for.
+        assert site.client.call("collect") == 1
+        assert site.client.call("collect") == 0
+        assert workers.problems_besides(None) == []
         assert workers.others_completed_or_lost()
         assert site.client.call("check") == []
 

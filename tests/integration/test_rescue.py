@@ -8,11 +8,17 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from packshot import generations, ledger
+from packshot.blobs import open_store
+from packshot.catalogue.models import Image
 from packshot.flows import admit, generate, upkeep
 from packshot.flows.check import check
+from packshot.flows.collect import collect, collect_due
+from packshot.flows.desk import Desk
 from packshot.flows.upkeep import Timers
 from packshot.generations.models import Attempt, Evidence, Generation, Process
-from packshot.kernel.errors import Unsure
+from packshot.kernel.errors import BadAnswer, BadInput, ProviderError, TryLater, Unsure
+from packshot.kernel.money import micros
+from packshot.providers.contract import AttemptRef, Delivery, GeneratedImage, Pending, Ticket
 from packshot.worker.fence import address
 from tests import build
 
@@ -298,3 +304,86 @@ def test_a_ticket_that_three_workers_died_with_is_set_aside_and_paid_for(provide
     # Where nobody said what it costs, the hold stays until a person settles it.
     assert build.balances() == ((40_000, 0) if cost else (0, 40_000))
     assert check().problems == ()
+
+
+# -- what was set aside with a ticket --------------------------------------------------------------------
+
+
+class Keeper(build.StandIn):
+    """It has what was ordered, and answers looks in the order given."""
+
+    def __init__(self, *answers: Delivery | Pending | ProviderError) -> None:
+        super().__init__()
+        self.answers = list(answers)
+
+    async def collect(self, ticket: Ticket, attempt: AttemptRef) -> Delivery | Pending:
+        assert ticket.state == {"id": "task-1"}
+        answer = self.answers.pop(0)
+        if isinstance(answer, ProviderError):
+            raise answer
+        return answer
+
+
+@pytest.fixture
+def set_aside(provider, other_session, monkeypatch, tmp_path):
+    """A generation that was set aside with a ticket of 0.04 dollars; the provider then answers as given."""
+    monkeypatch.setattr("packshot.flows.look.store", lambda: open_store(f"file://{tmp_path}"))
+
+    def make(*answers: Delivery | Pending | ProviderError, cost: int | None = 40_000) -> generations.Claim:
+        keeper = Keeper(*answers)
+        here = Desk({"openai": keeper}, {"openai": True}, {})
+        monkeypatch.setattr("packshot.flows.collect.desk", lambda: here)
+        gone = build.process()
+        build.asked(provider)
+        (claim,) = build.claimed(provider, process_id=gone.id)
+        admit.start_sending([claim], process_id=gone.id)
+        admit.accept({claim.attempt_id: ({"id": "task-1"}, "task-1", cost)})
+        lock_free_for(5)
+        died_with(claim, 2)
+        rescue_by(build.process(), other_session)
+        return claim
+
+    return make
+
+
+PICTURE = Delivery([GeneratedImage(build.PNG, "image/png", 1, 1)], micros("0.04"))
+
+
+def test_the_image_of_what_was_set_aside_is_collected_later_at_no_further_cost(set_aside):
+    claim = set_aside(Pending(1.0), TryLater("busy", after_s=1.0), PICTURE)
+    assert [collect_due() for _ in range(4)] == [0, 0, 1, 0]
+    (image,) = Image.objects.all()
+    assert (image.attempt_id, image.generation_id) == (claim.attempt_id, claim.generation.id)
+    assert Evidence.objects.get().kind == "late_answer"
+    assert (build.balances(), build.attempt(claim).cost_micros) == ((40_000, 0), 40_000)
+    assert "was collected" in build.generation(claim).error_message
+    assert check().problems == ()
+
+
+def test_a_cost_that_nobody_knew_becomes_known_with_the_image_that_is_collected(set_aside):
+    claim = set_aside(PICTURE, cost=None)
+    assert build.balances() == (0, 40_000)
+    assert collect_due() == 1
+    assert (build.balances(), build.attempt(claim).cost_micros) == ((40_000, 0), 40_000)
+    assert check().problems == ()
+
+
+def test_what_the_provider_no_longer_has_is_not_looked_for_again_unless_somebody_asks(set_aside):
+    gone = BadAnswer("The task is no longer known.", kind="expired", charge="charged")
+    claim = set_aside(gone, gone)
+    assert [collect_due(), collect_due()] == [0, 0]
+    assert collect(claim.generation.id).final
+    assert not Image.objects.exists()
+
+
+def test_looking_ends_after_a_day_or_two_dozen_looks(set_aside):
+    claim = set_aside(*[Pending(1.0)] * 30)
+    for _ in range(30):
+        collect_due()
+    assert build.attempt(claim).ticket["looks"] == 24
+
+
+def test_there_is_nothing_to_collect_where_nothing_was_set_aside(provider):
+    _, claim = left_in("accepted", provider)
+    with pytest.raises(BadInput, match="no ticket to collect with"):
+        collect(claim.generation.id)

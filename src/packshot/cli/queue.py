@@ -270,6 +270,19 @@ def resolve(
     say(f"Settled. {row.sku} is {row.status}; its cost is {_cost(row) or show(0)}.")
 
 
+@app.command("collect")
+def collect(generation: Id) -> None:
+    """Look once more for an image that was paid for and set aside, because its workers died. Free."""
+    from packshot.flows.collect import collect as look
+
+    [key] = identity.find([generation], table="packshot_generation", what="generation")
+    seen = look(key)
+    if seen.images:
+        say(f"{many(seen.images, 'image')} collected, at no further cost.")
+    else:
+        say(f"No image: {seen.words}. {'' if seen.final else 'Try again in a minute.'}".rstrip())
+
+
 def _chosen(words: list[str] | None, *, all_of: str | None, option: str) -> list[UUID]:
     """The ids that were typed, or all of a status; exactly one of the two."""
     if bool(words) == bool(all_of):

@@ -73,6 +73,11 @@ SET_ASIDE = (
     f"{MOST_DEATHS} workers died while they had it in hand, so it was set aside and the others go on. "
     "Find the cause in the workers' log, then retry it."
 )
+PAID_AND_SET_ASIDE = (
+    f"{MOST_DEATHS} workers died while they waited for its image, so it was set aside and the others go on. "
+    "It is paid for: its image is looked for again by itself for a day, and by `packshot queue collect`. "
+    "Retry it only when that found nothing."
+)
 
 
 def rescue(*, process_id: UUID, timers: Timers, slot: int, idle: bool = True) -> Rescued:
@@ -185,7 +190,7 @@ def _paid_and_set_aside(attempt_ids: Sequence[UUID]) -> list[Completion]:
         Completion(
             attempt_id,
             error=BadAnswer(
-                SET_ASIDE,
+                PAID_AND_SET_ASIDE,
                 kind="worker_lost",
                 charge="charged",
                 cost=None if (cost := costs[attempt_id]) is None else Micros(cost),

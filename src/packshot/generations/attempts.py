@@ -436,18 +436,7 @@ def tickets_of(process_id: UUID, attempt_ids: Sequence[UUID]) -> list[Claim]:
             """,
             [list(attempt_ids), process_id],
         )
-        return [
-            Claim(
-                attempt_id=row[0],
-                number=row[1],
-                generation=Candidate(*row[4:]),
-                deadline_s=row[2],
-                ticket=row[3]["state"],
-                cost_micros=row[3]["cost"],
-                by_callback=row[3].get("by_callback", False),
-            )
-            for row in decoded(cursor.fetchall(), 3, 13)
-        ]
+        return [_claim(row) for row in decoded(cursor.fetchall(), 3, 13)]
 
 
 def deaths(attempt_ids: Sequence[UUID]) -> dict[UUID, int]:
@@ -521,3 +510,77 @@ def set_cost(attempt_id: UUID, amount_micros: int) -> None:
         cursor.execute(
             "UPDATE packshot_attempt SET cost_micros = %s WHERE id = %s", [amount_micros, attempt_id]
         )
+
+
+# How often, and for how long, what was set aside is looked for without being asked to.
+LOOKS, LOOKED_FOR_HOURS = 24, 24
+_BY_DEATHS = "worker_lost"
+
+
+def set_aside_tickets(*, generation_id: UUID | None = None, due_only: bool = False) -> list[Claim]:
+    """Attempts that were closed because their workers died, and whose tickets may still bring an image."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT attempt.id, attempt.number, attempt.deadline_s, attempt.ticket, {CANDIDATE}
+            FROM packshot_attempt AS attempt
+            JOIN packshot_generation AS generation ON generation.id = attempt.generation_id
+            JOIN packshot_product AS product ON product.id = generation.product_id
+            LEFT JOIN packshot_category AS category ON category.id = product.category_id
+            WHERE attempt.state = 'charged_no_image' AND attempt.error_kind = %s
+                AND attempt.ticket IS NOT NULL
+                AND (%s::uuid IS NULL OR generation.id = %s)
+                AND (NOT %s OR (attempt.closed_at > clock_timestamp() - make_interval(hours => %s)
+                    AND coalesce((attempt.ticket ->> 'looks')::int, 0) < %s))
+                AND NOT EXISTS (
+                    SELECT 1 FROM packshot_image AS image WHERE image.attempt_id = attempt.id)
+            ORDER BY attempt.id
+            """,
+            [_BY_DEATHS, generation_id, generation_id, due_only, LOOKED_FOR_HOURS, LOOKS],
+        )
+        return [_claim(row) for row in decoded(cursor.fetchall(), 3, 13)]
+
+
+def count_look(attempt_id: UUID) -> None:
+    """Note with the ticket that it is looked at once more."""
+    _set_looks(attempt_id, "coalesce((ticket ->> 'looks')::int, 0) + 1")
+
+
+def give_up_looking(attempt_id: UUID) -> None:
+    """The provider has it no more: it is not looked for any further unless somebody asks."""
+    _set_looks(attempt_id, str(LOOKS))
+
+
+def say_collected(generation_id: UUID) -> None:
+    """The words of a failed generation whose image came after all."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE packshot_generation SET updated_at = clock_timestamp(), error_message =
+                'Its workers died; its image was collected later and stands with the product.'
+            WHERE id = %s AND status = 'failed'
+            """,
+            [generation_id],
+        )
+
+
+def _set_looks(attempt_id: UUID, looks: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            UPDATE packshot_attempt SET ticket = ticket || jsonb_build_object('looks', {looks}) WHERE id = %s
+            """,
+            [attempt_id],
+        )
+
+
+def _claim(row: Sequence[Any]) -> Claim:
+    return Claim(
+        attempt_id=row[0],
+        number=row[1],
+        generation=Candidate(*row[4:]),
+        deadline_s=row[2],
+        ticket=row[3]["state"],
+        cost_micros=row[3]["cost"],
+        by_callback=row[3].get("by_callback", False),
+    )

@@ -64,6 +64,14 @@ def register(app: App) -> None:
 
         again()
 
+    @app.periodic(cron="*/5 * * * *", periodic_id="collect_due")
+    @app.task(name="collect_due", queue="chores", queueing_lock="collect_due")
+    @_on_a_live_connection
+    def collect_due(timestamp: int) -> None:
+        from packshot.flows.collect import collect_due as collect
+
+        collect()
+
     @app.periodic(cron="17 3 * * *", periodic_id="prune")
     @app.task(name="prune", queue="chores", queueing_lock="prune")
     @_on_a_live_connection
