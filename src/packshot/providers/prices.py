@@ -208,5 +208,17 @@ def flux_prices() -> PicturePrices:
     return PicturePrices(table["version"], Fraction(table["dollars_per_credit"]), models)
 
 
+@cache
+def stability_prices() -> PicturePrices:
+    table = _table("stability")
+    credit = Fraction(table["dollars_per_credit"])
+    models = {
+        model: PicturePrice.of({"per_image": Fraction(row["credits"]) * credit})
+        for row in table["models"]
+        for model in row["ids"]
+    }
+    return PicturePrices(table["version"], credit, models)
+
+
 def _table(provider: str) -> dict[str, Any]:
     return tomllib.loads(files(__package__).joinpath("prices", f"{provider}.toml").read_text())
