@@ -29,6 +29,7 @@ from packshot.providers.http import (
     Redirected,
     TooLarge,
     VettedNetwork,
+    is_home,
     is_public,
 )
 
@@ -225,8 +226,9 @@ def listed(text: str) -> list[str]:
 
 PRIVATE = listed("""
 0.0.0.0 0.1.2.3 10.0.0.1 10.255.255.255 100.64.0.1 100.127.255.255 127.0.0.1 127.255.255.255 169.254.0.1
-169.254.169.254 172.16.0.1 172.31.255.255 192.0.0.1 192.0.0.8 192.0.0.170 192.0.2.1 192.88.99.1 192.168.0.1
-198.18.0.1 198.51.100.1 203.0.113.1 224.0.0.1 239.255.255.255 240.0.0.1 255.255.255.255
+168.63.129.16 169.254.169.254 172.16.0.1 172.31.255.255 192.0.0.1 192.0.0.8 192.0.0.170 192.0.2.1
+192.88.99.1 192.168.0.1 198.18.0.1 198.51.100.1 203.0.113.1 224.0.0.1 239.255.255.255 240.0.0.1
+255.255.255.255
 :: ::1 ::ffff:127.0.0.1 ::ffff:10.0.0.1 ::127.0.0.1 64:ff9b::7f00:1 64:ff9b::a00:1 64:ff9b:1::7f00:1 100::1
 2001:db8::1 2002:7f00:1:: 2002:a00:1:: 2001:0:7f00:1:: 3fff::1 5f00::1 fc00::1 fd00:ec2::254
 fe80::1 fe80::1%eth0
@@ -330,6 +332,180 @@ def test_only_the_simulators_own_port_is_open_on_this_machine():
 def test_a_base_url_is_https_or_this_machine(base_url):
     with pytest.raises(Blocked):
         GuardedClient(base_url)
+
+
+# -- a machine of one's own ---------------------------------------------------------------------
+
+HOME = listed("""
+127.0.0.1 127.9.9.9 10.0.0.1 10.255.255.255 172.16.0.1 172.31.255.255 192.168.0.1 192.168.255.255 100.64.0.1
+100.127.255.254 ::1 fd12:3456::1 fc00::1 ::ffff:10.0.0.1 ::ffff:127.0.0.1
+""")
+METADATA = listed("""
+169.254.169.254 169.254.170.2 fd00:ec2::254 fd20:ce::254 fd00:a9fe:a9fe::1 100.100.100.200 192.0.0.192
+168.63.129.16 ::ffff:169.254.169.254 ::ffff:100.100.100.200 fe80::a9fe:a9fe fd00:ec2::254%eth0
+""")
+NOT_HOME = listed("""
+0.0.0.0 :: 8.8.8.8 93.184.216.34 100.63.255.255 100.128.0.1 172.15.0.1 172.32.0.1 192.0.0.1 192.0.2.1
+198.18.0.1 224.0.0.1 240.0.0.1 255.255.255.255 fe80::1 fec0::1 ff02::1 2606:4700::1111 64:ff9b::a00:1
+2002:a00:1:: 2001:0:7f00:1:: ::10.0.0.1 ::ffff:8.8.8.8 fd12::1%eth0 nonsense 10.1 0x7f000001
+""")
+
+
+@pytest.mark.parametrize("address", HOME)
+def test_an_address_at_home_is_home_and_not_public(address):
+    assert is_home(address)
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize("address", METADATA + NOT_HOME)
+def test_an_address_elsewhere_is_not_home(address):
+    assert not is_home(address)
+
+
+@pytest.mark.parametrize("address", METADATA)
+def test_where_clouds_hand_out_credentials_is_neither_home_nor_public(address):
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "http://127.0.0.1:7860", "http://localhost:8188", "http://10.0.0.5:7860", "http://192.168.1.20",
+        "https://10.0.0.5:8443", "http://[fd12::5]:7860", "http://[::1]:7860", "http://gpu:7860",
+        "http://gpu-box.lan:8188/comfy", "http://my_comfy:8188", "http://3090box:8188",
+        "https://relay.example:8443/mj", "http://host.docker.internal:8080",
+    ],
+)  # fmt: skip
+def test_an_administrator_may_name_a_machine_of_the_team(base_url):
+    assert GuardedClient(base_url, own=True).allows(f"{base_url}/x")
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        *(f"http://[{each}]/" if ":" in each else f"http://{each}/" for each in METADATA),
+        "http://8.8.8.8", "https://93.184.216.34", "http://0.0.0.0:7860", "http://[::]:7860", "http://0:7860",
+        "http://2130706433:7860", "http://0x7f000001:7860", "http://0x7f.1:7860", "http://127.1:7860",
+        "http://10.0.0.256", "http://user@10.0.0.5", "http://user:pass@gpu:7860", "ftp://10.0.0.5",
+        "file:///etc/passwd", "http://", "", "http://-gpu", "http://gpu.", "http://gpu..lan",
+    ],
+)  # fmt: skip
+def test_even_an_administrator_may_not_name_anything_else(base_url):
+    with pytest.raises(Blocked):
+        GuardedClient(base_url, own=True)
+
+
+def test_a_machine_of_the_team_is_called_by_plain_http_on_its_port():
+    async def story() -> None:
+        async with server(ok(b"here")) as listener:
+            answer = await GuardedClient(listener.url, own=True).get("/x", **ROOM)
+            assert answer.body == b"here"
+
+    asyncio.run(story())
+
+
+def test_only_the_origin_that_was_named_is_open():
+    """Another port of the same machine, another machine, the same by https: refused before a connection."""
+
+    async def story() -> None:
+        async def home(host: str, port: int) -> list[str]:
+            return ["127.0.0.1"]
+
+        async with listening() as mine, listening() as other:
+            client = GuardedClient(mine.url, hosts=["cdn.example.com"], own=True, resolve=home)
+            elsewhere = [
+                f"http://127.0.0.1:{other.port}/x",
+                f"https://127.0.0.1:{mine.port}/x",
+                f"http://localhost:{mine.port}/x",
+                f"http://[::1]:{mine.port}/x",
+                f"http://127.0.0.2:{mine.port}/x",
+                f"http://10.0.0.1:{mine.port}/x",
+                "http://169.254.169.254/latest/meta-data/",
+                "http://cdn.example.com/x",
+                f"https://cdn.example.com:{mine.port}/x",
+                "https://cdn.example.com/x",  # listed, and its name leads home
+                *hostile_urls(other.port),
+            ]
+            for url in elsewhere:
+                if not url.startswith("/"):
+                    error = await fails(client.download(url, **ROOM))
+                    assert isinstance(error, NotSent), f"{url!r}: {error!r}"
+            assert (mine.connections, other.connections) == (0, 0)
+
+    asyncio.run(story())
+
+
+def test_a_machine_of_the_team_redirects_nowhere():
+    async def story() -> None:
+        async with listening() as target:
+            redirect = f"HTTP/1.1 302 Go\r\nLocation: {target.url}/\r\nContent-Length: 0\r\n\r\n"
+            async with server(redirect.encode()) as listener:
+                assert isinstance(
+                    await fails(GuardedClient(listener.url, own=True).get("/x", **ROOM)), Redirected
+                )
+            assert target.connections == 0
+
+    asyncio.run(story())
+
+
+def test_a_machine_of_the_team_has_the_same_bounds():
+    async def story() -> None:
+        async with server(ok(b"x" * 2000)) as listener:
+            client = GuardedClient(listener.url, own=True)
+            assert isinstance(await fails(client.get("/x", deadline_s=5, max_bytes=1000)), TooLarge)
+
+    asyncio.run(story())
+
+
+def own_network(*answers: list[str], scheme: str = "http") -> tuple[VettedNetwork, Internet]:
+    internet = Internet()
+    return VettedNetwork(resolving(*answers), own=(scheme, "gpu.lan", 7860), below=internet), internet
+
+
+@pytest.mark.parametrize("address", HOME)
+def test_the_name_of_the_teams_machine_may_lead_home(address):
+    network, internet = own_network([address])
+    assert isinstance(connect(network, "gpu.lan", 7860), httpcore.ConnectError)
+    assert internet.called == [address]
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        *([address] for address in (*METADATA, "0.0.0.0", "fe80::1", "224.0.0.1", "8.8.8.8")),
+        ["10.0.0.1", "169.254.169.254"],
+        ["10.0.0.1", "93.184.216.34"],
+        ["93.184.216.34", "127.0.0.1"],
+    ],
+)
+def test_the_name_of_the_teams_machine_may_lead_nowhere_else_by_plain_http(answers):
+    network, internet = own_network(answers)
+    assert isinstance(connect(network, "gpu.lan", 7860), Blocked)
+    assert internet.called == []
+
+
+def test_by_https_the_teams_machine_may_be_on_the_internet_but_not_in_both_places():
+    network, internet = own_network(
+        ["93.184.216.34"], ["10.0.0.1"], ["93.184.216.34", "10.0.0.1"], ["169.254.169.254"], scheme="https"
+    )
+    for _ in range(2):
+        assert isinstance(connect(network, "gpu.lan", 7860), httpcore.ConnectError)
+    for _ in range(2):
+        assert isinstance(connect(network, "gpu.lan", 7860), Blocked)
+    assert internet.called == ["93.184.216.34", "10.0.0.1"]
+
+
+@pytest.mark.parametrize(("host", "port"), [("gpu.lan", 7861), ("gpu.lan", 443), ("other.lan", 7860)])
+def test_no_other_host_or_port_may_lead_home(host, port):
+    network, internet = own_network(["10.0.0.1"])
+    assert isinstance(connect(network, host, port), Blocked)
+    assert internet.called == []
+
+
+def test_without_that_word_of_an_administrator_nothing_at_home_is_called():
+    for base_url in ("http://10.0.0.5:7860", "http://gpu:7860", "https://10.0.0.5", "http://[fd12::5]:7860"):
+        with pytest.raises(Blocked):
+            GuardedClient(base_url)
 
 
 def test_a_proxy_in_the_environment_is_ignored(monkeypatch):

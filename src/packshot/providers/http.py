@@ -41,6 +41,9 @@ CONNECT_TIMEOUT_S = 10.0
 KEEP_IDLE_S = 3.0
 KEEP_IDLE_PER_ORIGIN = 600
 _HOST_NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]")
+# Names on a local network may be one word. What ends in a number is an address, in some spelling.
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_OWN_NAME = re.compile(rf"(?:{_LABEL}\.)*(?!0x[0-9a-f]*$)(?=[0-9_-]*[a-z]){_LABEL}")
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -109,6 +112,10 @@ class GuardedClient:
     """Calls to one provider: its base URL's origin and the hosts on its list, nobody else.
 
     `hosts` are exact names or `*.suffix`. A loopback base URL (the simulator) may be plain http on any port.
+
+    `own`: an administrator named this very address for a machine of the team's. Then its origin, and nothing
+    else, may be on the local network: by plain http, on any port, at a private address. What is on the
+    internet is still called by https.
     """
 
     def __init__(
@@ -118,18 +125,23 @@ class GuardedClient:
         hosts: Sequence[str] = (),
         resolve: Resolver | None = None,
         tls: ssl.SSLContext | None = None,
+        own: bool = False,
     ) -> None:
         base = _parse(base_url)
         self.base_url = base_url.rstrip("/")
         self._base_origin = _origin(base)
         scheme, host, port = self._base_origin
-        loopback = (host, port) if _names_loopback(host) else None
-        if scheme != "https" and not (loopback and scheme == "http"):
+        loopback = (host, port) if _names_loopback(host) and not own else None
+        if own:
+            _check_own(base)
+        elif scheme != "https" and not (loopback and scheme == "http"):
             raise Blocked(f"The base URL {base_url!r} must be https, unless it is this machine.")
-        if not loopback and not _HOST_NAME.fullmatch(host):
+        elif not loopback and not _HOST_NAME.fullmatch(host):
             raise Blocked(f"The base URL {base_url!r} must name a host, not an address.")
         self._hosts = tuple(hosts)
-        self._network = VettedNetwork(resolve or resolve_by_dns, loopback=loopback)
+        self._network = VettedNetwork(
+            resolve or resolve_by_dns, loopback=loopback, own=self._base_origin if own else None
+        )
         self._tls = tls or httpx.create_ssl_context(trust_env=False)
         # By event loop, since a connection belongs to the one that opened it: each call from a sync view
         # brings its own.
@@ -332,6 +344,19 @@ def _parse(url: str) -> httpx.URL:
     return parsed
 
 
+def _check_own(base: httpx.URL) -> None:
+    """Refuse at once what cannot be the address of an own machine. A name is looked up when it is called."""
+    _, host, _ = _origin(base)
+    try:
+        address = str(ipaddress.ip_address(host))
+    except ValueError:
+        if not _OWN_NAME.fullmatch(host):
+            raise Blocked(f"{_shown(base)} is neither a name nor an address.") from None
+        return
+    if not is_home(address):
+        raise Blocked(f"{_shown(base)} is not on a local network. On the internet, name a host.")
+
+
 def _origin(url: httpx.URL) -> _Origin:
     return url.scheme, url.raw_host.decode("ascii"), url.port or _PORTS[url.scheme]
 
@@ -397,7 +422,8 @@ async def _read(response: httpcore.Response, max_bytes: int, half_read: _HalfRea
 class VettedNetwork(httpcore.AsyncNetworkBackend):
     """Connects to addresses that were checked, never to a name: a second look-up could answer differently.
 
-    `loopback` is the one host and port that may, and must, be on this machine.
+    `loopback` is the one host and port that may, and must, be on this machine. `own` is the one origin that
+    may be on the local network.
     """
 
     def __init__(
@@ -405,10 +431,12 @@ class VettedNetwork(httpcore.AsyncNetworkBackend):
         resolve: Resolver,
         *,
         loopback: tuple[str, int] | None = None,
+        own: _Origin | None = None,
         below: httpcore.AsyncNetworkBackend | None = None,
     ) -> None:
         self._resolve = resolve
         self._loopback = loopback
+        self._own = own
         self._below = below or httpcore.AnyIOBackend()
 
     async def connect_tcp(
@@ -440,11 +468,15 @@ class VettedNetwork(httpcore.AsyncNetworkBackend):
                 raise httpcore.ConnectError(f"{host} cannot be resolved: {error}") from error
         if (host, port) == self._loopback:
             wrong = [address for address in found if not ipaddress.ip_address(address).is_loopback]
+        elif self._own and (host, port) == self._own[1:] and not all(map(is_public, found)):
+            wrong = [address for address in found if not is_home(address)]
         else:
             wrong = [address for address in found if not is_public(address)]
         # One bad address among good ones is how a rebinding attack looks, so all must be good.
         if wrong:
             raise Blocked(f"{host} leads to {wrong[0]}, which this machine must not call.")
+        if self._own and self._own == ("http", host, port) and not all(map(is_home, found)):
+            raise Blocked(f"{host} is on the internet, and is called by https only.")
         return found
 
 
@@ -463,10 +495,45 @@ def is_public(address: str) -> bool:
     return all(_is_open(ip) for ip in inner)
 
 
+def is_home(address: str) -> bool:
+    """Whether `address` is this machine, or on a private network and not one that hands out credentials."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip.scope_id:
+            return False
+        ip = ip.ipv4_mapped or ip
+    return any(ip in block for block in _HOME) and ip not in _METADATA
+
+
+_HOME = [
+    ipaddress.ip_network(block)
+    for block in (
+        "127.0.0.0/8",
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "100.64.0.0/10",  # shared space: private networks laid over the internet use it
+        "::1/128",
+        "fc00::/7",
+    )
+]
+# Where clouds tell a machine its keys, as far as it lies in these blocks (Alibaba, AWS, Google, Linode). The
+# best known one, 169.254.169.254, is link-local and so in none of them.
+_METADATA = [
+    ipaddress.ip_address(each)
+    for each in ("100.100.100.200", "fd00:ec2::254", "fd20:ce::254", "fd00:a9fe:a9fe::1")
+]
+
 # What `ipaddress` calls global although no host of the internet lives there (measured on 3.11.7): protocol
-# assignments, the dead 6to4 relays, documentation; and any IPv6 outside the one block in use, such as the
-# old site-local addresses and the local form of NAT64.
-_SPECIAL = [ipaddress.ip_network(block) for block in ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20")]
+# assignments, the dead 6to4 relays, documentation, the inside of a cloud (Azure); and any IPv6 outside the
+# one block in use, such as the old site-local addresses and the local form of NAT64.
+_SPECIAL = [
+    ipaddress.ip_network(block)
+    for block in ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32", "3fff::/20")
+]
 _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
