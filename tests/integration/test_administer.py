@@ -6,7 +6,9 @@ from packshot import accounts, preferences
 from packshot.accounts import Actor
 from packshot.accounts.models import AuditEntry, Role, User
 from packshot.flows import administer
+from packshot.generations.models import ProviderRecord
 from packshot.kernel.errors import BadInput
+from tests import build
 from tests.browser import story
 
 pytestmark = pytest.mark.django_db
@@ -82,3 +84,19 @@ def test_who_does_not_hold_the_right_changes_nobody_and_nothing(ada):
     ):
         with pytest.raises(BadInput, match="only an administrator"):
             act()
+
+
+def test_real_money_needs_a_limit_and_what_is_free_does_not(ada, monkeypatch):
+    for name in ("openai", "box"):
+        build.provider_row(name, simulated=False, on=False)
+    free = build.StandIn("box")
+    free.free = True
+    monkeypatch.setattr(administer, "quoting", lambda: {"openai": build.StandIn("openai"), "box": free})
+    assert administer.switch_on("box", ada, limit_micros=None) is None
+    with pytest.raises(BadInput, match="needs a limit"):
+        administer.switch_on("openai", ada, limit_micros=None)
+    rows = dict(ProviderRecord.objects.values_list("name", "switched_on"))
+    assert (rows["box"], rows["openai"]) == (True, False)
+    limit = administer.switch_on("openai", ada, limit_micros=25_000_000)
+    assert limit is not None
+    assert limit.limit_micros == 25_000_000

@@ -86,6 +86,9 @@ def on(
         period=period,
         zone=zone,
     )
+    if budget is None:
+        say(f"{name} is on. It costs nothing; no limit is set for providers that do.")
+        return
     span = "in total" if budget.period == "total" else f"per {budget.period} ({budget.zone})"
     say(
         f"{name} is on. The site may spend {show(budget.limit_micros)} {span}; "

@@ -10,6 +10,7 @@ from packshot import events, generations, ledger, preferences
 from packshot.accounts import Actor, audit
 from packshot.accounts.models import Role, User
 from packshot.events import Happening
+from packshot.flows.desk import quoting
 from packshot.kernel.errors import BadInput
 from packshot.ledger import BudgetState
 from packshot.preferences.site import Value
@@ -19,10 +20,10 @@ from packshot.preferences.site import Value
 
 def switch_on(
     provider: str, actor: Actor, *, limit_micros: int | None, period: str = "month", zone: str | None = None
-) -> BudgetState:
+) -> BudgetState | None:
     """Let a provider with a key spend real money, within the site's limit, which is set here.
 
-    `limit_micros` None keeps the limit that stands; without one, nothing is switched on.
+    `limit_micros` None keeps the limit that stands; without one, only what is free is switched on.
     """
     _may(actor, "manage_providers")
     with transaction.atomic():
@@ -37,7 +38,8 @@ def switch_on(
             )
         if not state.available:
             raise BadInput(
-                f"{provider} has no key here; set it in the environment and restart", field="provider"
+                f"{provider} is not set up here; `packshot doctor` says which variable to set",
+                field="provider",
             )
         limit = ledger.spending_limit()
         if limit_micros is not None:
@@ -45,12 +47,19 @@ def switch_on(
                 limit_micros, period=period, zone=zone or preferences.get("time_zone"), simulated=False
             )
             generations.wake_waiting_for("budget")
-        if limit is None:
+        if limit is None and not is_free(provider):
             raise BadInput("real money needs a limit: add --limit DOLLARS", field="limit")
         generations.switch(provider, on=True)
-        audit(actor, "switch provider on", provider, limit_micros=limit.limit_micros, period=limit.period)
+        within = {} if limit is None else {"limit_micros": limit.limit_micros, "period": limit.period}
+        audit(actor, "switch provider on", provider, **within)
         events.tell([Happening("provider", "on", provider, {"by": actor.name})])
     return limit
+
+
+def is_free(provider: str) -> bool:
+    """Whether a provider never charges anything, as one that runs on a machine of the team's."""
+    adapter = quoting().get(provider)
+    return adapter is not None and adapter.free
 
 
 def switch_off(provider: str, actor: Actor) -> bool:
