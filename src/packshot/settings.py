@@ -63,19 +63,24 @@ SIMULATOR_URL = os.environ.get("PACKSHOT_SIMULATOR_URL") or ""
 # Where a provider is reached instead of its own address: PACKSHOT_OPENAI_URL and so on.
 PROVIDER_URLS = {
     name: os.environ[f"PACKSHOT_{name.upper()}_URL"]
-    for name in ("openai", "flux", "stability", "midjourney")
+    for name in ("openai", "flux", "stability")
     if os.environ.get(f"PACKSHOT_{name.upper()}_URL")
 }
 PROVIDER_KEYS = {
     name: os.environ[variable]
     for name, variable in {
         "openai": "OPENAI_API_KEY",
-        "midjourney": "MIDJOURNEY_API_KEY",
+        "midjourney": "MIDJOURNEY_PROXY_SECRET"
+        if os.environ.get("MIDJOURNEY_PROXY_SECRET")
+        else "MIDJOURNEY_API_KEY",
         "stability": "STABILITY_API_KEY",
         "flux": "FLUX_API_KEY",
     }.items()
     if os.environ.get(variable)
 }
+# Adapters name the variables that they want to know (`Configured` in providers/contract.py), so they cannot
+# be listed here. A function: no page that shows settings shows the whole environment with them.
+PROVIDER_VALUE = os.environ.copy().get
 # The largest catalogue file that a browser may send. On the command line the importer's own limit holds.
 UPLOAD_BYTES = int(os.environ.get("PACKSHOT_UPLOAD_BYTES") or 64 * 1024 * 1024)
 # Divides every timer of the worker; tests run with 20. Production leaves it at 1.

@@ -111,6 +111,12 @@ class Careless(Sandbox):
         (conformance.names_fit_tables_and_addresses, {"name": "My Adapter"}),
         (conformance.names_fit_tables_and_addresses, {"free": False, "key_variable": None}),
         (conformance.hosts_are_few_and_exact, {"hosts": ("*",)}),
+        (conformance.variables_are_those_of_an_environment, {"variables": ("price",)}),
+        (
+            conformance.variables_are_those_of_an_environment,
+            {"variables": ("ACME_PRICE",), "needs_url": True},
+        ),
+        (conformance.variables_are_those_of_an_environment, {"variables": (), "needs_url": True}),
         (conformance.cards_are_complete, {"cards": ()}),
         (conformance.cards_are_complete, {"cards": (CARD, CARD)}),
         (conformance.cards_are_complete, {"cards": (replace(CARD, provider="openai"),)}),

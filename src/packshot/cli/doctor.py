@@ -28,7 +28,7 @@ from packshot.cli.database import cluster
 from packshot.cli.preparing import OLDEST_POSTGRESQL, waiting_migrations
 from packshot.cli.screen import many, plain, print_json, program, say, screen
 from packshot.events import CHANNEL
-from packshot.flows.desk import simulator_url, uses_simulator
+from packshot.flows.desk import is_set_up, simulator_url, uses_simulator
 from packshot.generations.models import Process
 from packshot.kernel.errors import PackshotError
 from packshot.kernel.money import show
@@ -113,11 +113,11 @@ def _machine() -> Iterator[Finding]:
 
 
 def _keys() -> Finding:
-    parts = []
-    for adapter in registry.adapters().values():
-        if adapter.key_variable:
-            present = adapter.name in settings.PROVIDER_KEYS
-            parts.append(f"{adapter.label} {'set' if present else 'not set'} ({adapter.key_variable})")
+    parts = [
+        f"{adapter.label} {'set' if is_set_up(adapter) else 'not set'} ({needed})"
+        for adapter in registry.adapters().values()
+        if (needed := registry.needed_variable(adapter))
+    ]
     said = ", ".join(parts)
     if uses_simulator():
         said += "; all run on the simulator"

@@ -13,6 +13,7 @@ from packshot import generations
 from packshot.kernel.errors import BadInput
 from packshot.providers import registry
 from packshot.providers.contract import Account, Provider
+from packshot.providers.http import Blocked
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,27 @@ def uses_simulator() -> bool:
             f"PACKSHOT_SIMULATOR={settings.SIMULATOR!r} is none of auto, on, off", field="PACKSHOT_SIMULATOR"
         )
     # A key of a provider that has no adapter here makes nothing real.
-    keys = settings.PROVIDER_KEYS.keys() & registry.adapters().keys()
-    return settings.SIMULATOR == "on" or (settings.SIMULATOR == "auto" and not keys)
+    real = any(is_set_up(adapter) for adapter in registry.adapters().values())
+    return settings.SIMULATOR == "on" or (settings.SIMULATOR == "auto" and not real)
+
+
+def is_set_up(adapter: type[Provider]) -> bool:
+    """Whether the environment holds what the provider cannot be asked without: its key, or its address."""
+    if registry.url_variable(adapter):
+        return bool(_values(adapter).get(registry.needed_variable(adapter) or ""))
+    return bool(_key(adapter))
+
+
+def _key(adapter: type[Provider]) -> str:
+    """The provider's key, or nothing."""
+    named = settings.PROVIDER_VALUE(adapter.key_variable or "")
+    return str(settings.PROVIDER_KEYS.get(adapter.name) or named or "")
+
+
+def _values(adapter: type[Provider]) -> dict[str, str]:
+    """What the environment tells the adapter besides its key."""
+    given = {name: settings.PROVIDER_VALUE(name) for name in registry.variables(adapter)}
+    return {name: value.strip() for name, value in given.items() if value and value.strip()}
 
 
 def simulator_url() -> str | None:
@@ -57,10 +77,17 @@ def simulator_url() -> str | None:
 @cache
 def quoting() -> Mapping[str, Provider]:
     """Every installed adapter, for model cards and quotes: these need neither key nor address."""
-    return {
-        name: registry.build(name, Account(key="", base_url=adapter.default_base_url, simulated=True))
-        for name, adapter in registry.adapters().items()
-    }
+    return {name: _quoting(name, adapter) for name, adapter in registry.adapters().items()}
+
+
+def _quoting(name: str, adapter: type[Provider]) -> Provider:
+    # What the environment tells may decide the models and the prices.
+    values = _values(adapter)
+    try:
+        return registry.build(name, Account("", "", simulated=not values or uses_simulator(), values=values))
+    except BadInput:
+        # `desk` says what is wrong with it.
+        return registry.build(name, Account("", "", simulated=True))
 
 
 @cache
@@ -74,16 +101,23 @@ def desk() -> Desk:
         if isinstance(account, str):
             unavailable[name] = account
             continue
-        providers[name] = registry.build(name, account)
+        try:
+            providers[name] = registry.build(name, account)
+        except (BadInput, Blocked) as problem:
+            unavailable[name] = str(problem)
+            continue
         simulated[name] = account.simulated
     return Desk(providers, simulated, unavailable)
 
 
 def _account(name: str, adapter: type[Provider]) -> Account | str:
     """How to reach this provider, or why it cannot be reached."""
-    if adapter.key_variable is None:
-        return Account(key="", base_url="", simulated=True)
+    needed, values = registry.needed_variable(adapter), _values(adapter)
+    if needed is None:
+        return Account(key="", base_url="", simulated=True, values=values)
     if uses_simulator():
+        if not registry.is_simulated_too(adapter):
+            return f"the simulator does not speak for it; it is asked with {needed} set and the simulator off"
         url = simulator_url()
         if url is None:
             return "the simulator is not running; start it with `packshot simulate`"
@@ -92,16 +126,20 @@ def _account(name: str, adapter: type[Provider]) -> Account | str:
             key="sk-simulated",
             base_url=f"{url}/{name}",
             simulated=True,
+            values=values,
         )
-    if name not in settings.PROVIDER_KEYS:
-        return f"set {adapter.key_variable} in the environment and restart"
+    if not is_set_up(adapter):
+        return f"set {needed} in the environment and restart"
+    if registry.url_variable(adapter):
+        return Account(key=_key(adapter), base_url=values[needed], simulated=False, values=values)
     base_url = settings.PROVIDER_URLS.get(name, adapter.default_base_url)
     host = urlsplit(base_url).hostname or ""
     return Account(
-        key=settings.PROVIDER_KEYS[name],
+        key=_key(adapter),
         base_url=base_url,
         # A key that is sent to this machine itself talks to a simulator, whatever it is called.
         simulated=host in ("127.0.0.1", "localhost", "::1"),
+        values=values,
     )
 
 

@@ -22,6 +22,7 @@ from packshot.kernel.errors import BadAnswer, BadInput, OverBudget, PackshotErro
 from packshot.kernel.ids import uuid7
 from packshot.kernel.money import LARGEST, Micros, show
 from packshot.ledger import Room, Wish
+from packshot.providers import registry
 from packshot.providers.contract import ImageRequest, Provider, default_model, model_card
 
 MOST_AT_ONCE = 100_000
@@ -367,8 +368,9 @@ def _provider(name: str) -> tuple[Provider, bool]:
             field="provider",
         )
     if not state.available:
+        needed = registry.needed_variable(type(known[name]))
         raise BadInput(
-            f"{known[name].label} is not available here; set {known[name].key_variable} and restart",
+            f"{known[name].label} is not available here; set {needed} and restart",
             field="provider",
         )
     if not state.simulated and not state.switched_on:

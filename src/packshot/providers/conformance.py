@@ -33,6 +33,7 @@ from packshot.providers.http import GuardedClient
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{1,31}")
 _SHAPE = re.compile(r"[1-9]\d{0,2}:[1-9]\d{0,2}")
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
 _HOST = re.compile(r"(?:\*\.)?(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}")
 # The header of a PNG of 1024 x 1024 px; nobody looks further before it is sent.
 _PIXELS = bytes.fromhex("89504e470d0a1a0a0000000d4948445200000400000004000802000000f07fbcd4")
@@ -56,6 +57,15 @@ def hosts_are_few_and_exact(provider: Provider) -> None:
         assert _HOST.fullmatch(host), f"host {host!r}: write api.example.com or *.example.com"
     client = GuardedClient(provider.default_base_url, hosts=provider.hosts)
     assert client.allows(provider.default_base_url), "default_base_url is not a base URL"
+
+
+def variables_are_those_of_an_environment(provider: Provider) -> None:
+    names = [*getattr(provider, "variables", ()), *filter(None, [provider.key_variable])]
+    for name in names:
+        assert _VARIABLE.fullmatch(name), f"variable {name!r}: write ACME_URL"
+    assert len(set(names)) == len(names), "a variable is named twice"
+    if getattr(provider, "needs_url", False):
+        assert names[:1] and names[0].endswith("_URL"), "needs_url: the first of variables is its address"
 
 
 def limits_let_something_run(provider: Provider) -> None:
@@ -241,6 +251,7 @@ def _picture() -> InputImage:
 CHECKS: tuple[Callable[[Provider], None], ...] = (
     names_fit_tables_and_addresses,
     hosts_are_few_and_exact,
+    variables_are_those_of_an_environment,
     limits_let_something_run,
     calls_are_coroutines,
     cards_are_complete,

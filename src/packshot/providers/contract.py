@@ -262,6 +262,20 @@ class CallsBack(Protocol):
         ...
 
 
+@runtime_checkable
+class Configured(Protocol):
+    """What an adapter has besides, when the environment tells it more than a key."""
+
+    # Environment variables besides that of the key. Those that are set arrive in `Account.values`, by name.
+    # A value that cannot be used: raise BadInput when built, with the name of the variable in the sentence.
+    variables: tuple[str, ...]
+    # There is no public address: the first of `variables` says where it is. Such a provider may run on a
+    # machine of the team's, this one included, and is real there; its key is optional.
+    needs_url: bool
+    # Whether the simulator speaks for it; otherwise it is not there while the site runs on the simulator.
+    on_simulator: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Inspection:
     """What a provider says of an account for nothing."""

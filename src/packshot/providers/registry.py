@@ -48,7 +48,29 @@ def build(name: str, account: Account) -> Provider:
         reason = found().broken.get(name, "no such adapter is installed")
         raise BadInput(f"There is no provider {name!r}: {reason}.", field="provider")
     base_url = account.base_url or adapter.default_base_url
-    return adapter(account, GuardedClient(base_url, hosts=adapter.hosts))
+    # An address that an administrator set for a provider without a public one may be on the local network.
+    own = bool(account.base_url) and not account.simulated and url_variable(adapter) is not None
+    return adapter(account, GuardedClient(base_url, hosts=adapter.hosts, own=own))
+
+
+def variables(adapter: type[Provider]) -> tuple[str, ...]:
+    """The environment variables that the adapter wants to know besides its key."""
+    return tuple(getattr(adapter, "variables", ()))
+
+
+def url_variable(adapter: type[Provider]) -> str | None:
+    """The variable that says where the provider is, for one without a public address."""
+    return variables(adapter)[0] if getattr(adapter, "needs_url", False) else None
+
+
+def needed_variable(adapter: type[Provider]) -> str | None:
+    """The variable without which the provider cannot be asked: its address's, else its key's; None: none."""
+    return url_variable(adapter) or adapter.key_variable
+
+
+def is_simulated_too(adapter: type[Provider]) -> bool:
+    """Whether the simulator can stand in for the provider."""
+    return bool(getattr(adapter, "on_simulator", True))
 
 
 def load(points: Iterable[EntryPoint]) -> Found:

@@ -19,6 +19,7 @@ from packshot.accounts import allows
 from packshot.accounts.models import Role, User
 from packshot.flows import administer, spending
 from packshot.flows.administer import UnusableSettings
+from packshot.flows.desk import is_set_up
 from packshot.generations.models import Attempt
 from packshot.kernel.errors import BadInput
 from packshot.kernel.money import dollars, parse_dollars
@@ -246,8 +247,9 @@ class Provider:
     """A provider as the settings show it: nothing of its key but whether there is one."""
 
     row: ProviderRow
-    key_variable: str | None
-    key_set: bool
+    needed_variable: str | None  # of its key, or of its address where it has no public one
+    needs_url: bool
+    is_set: bool
     on: bool  # may spend real money
     remedy: str  # what keeps it from being asked
 
@@ -355,7 +357,7 @@ def _switch_on(request: HttpRequest, name: str) -> str:
         limit = parse_dollars(typed) if typed else None
     except ValueError as problem:
         raise BadInput(str(problem), field="limit") from None
-    if limit is None and ledger.spending_limit() is None:
+    if limit is None and ledger.spending_limit() is None and not administer.is_free(name):
         raise BadInput("Real money needs a limit: write how many dollars may be spent.", field="limit")
     administer.switch_on(name, actor_of(request), limit_micros=limit, period=period)
     return "Provider switched on"
@@ -367,8 +369,9 @@ def _providers_context() -> dict[str, object]:
     shown = [
         Provider(
             row,
-            adapters[row.name].key_variable if row.name in adapters else None,
-            row.name in settings.PROVIDER_KEYS,
+            registry.needed_variable(adapters[row.name]) if row.name in adapters else None,
+            row.name in adapters and registry.url_variable(adapters[row.name]) is not None,
+            row.name in adapters and is_set_up(adapters[row.name]),
             not row.simulated and row.state not in ("off", "unavailable"),
             _remedy(row, adapters.get(row.name)),
         )
@@ -392,9 +395,10 @@ def _remedy(row: ProviderRow, adapter: type[Adapter] | None) -> str:
         return "Its adapter is not installed any more."
     if row.state != "unavailable":
         return ""
-    if adapter.key_variable is None or row.name in settings.PROVIDER_KEYS:
+    needed = registry.needed_variable(adapter)
+    if needed is None or is_set_up(adapter):
         return "The workers have not taken it up yet: restart them."
-    return f"Set {adapter.key_variable} in the environment and restart."
+    return f"Set {needed} in the environment and restart."
 
 
 def _limit(budget: BudgetState) -> Limit:
