@@ -27,6 +27,8 @@ def main() -> int:
             openai_images_per_minute=given.openai_images_per_minute or None,
             flux_concurrent_tasks=given.flux_concurrent_tasks or None,
             flux_credits=given.flux_credits,
+            stability_requests_per_10s=given.stability_requests_per_10s or None,
+            stability_credits=given.stability_credits,
             faults=_rules(given.faults),
         )
         with contextlib.suppress(KeyboardInterrupt):
@@ -58,6 +60,13 @@ def _parser() -> argparse.ArgumentParser:
         "--flux-concurrent-tasks", type=int, default=defaults.flux_concurrent_tasks, help="0: no limit"
     )
     parser.add_argument("--flux-credits", type=Fraction, default=defaults.flux_credits)
+    parser.add_argument(
+        "--stability-requests-per-10s",
+        type=int,
+        default=defaults.stability_requests_per_10s,
+        help="0: no limit",
+    )
+    parser.add_argument("--stability-credits", type=Fraction, default=defaults.stability_credits)
     return parser
 
 

@@ -22,6 +22,7 @@ from packshot.simulator.garbage import spoiled
 from packshot.simulator.openai import OpenAI
 from packshot.simulator.painter import Painter
 from packshot.simulator.protocol import Answer, Call, Dialect, World
+from packshot.simulator.stability import Stability
 from packshot.simulator.state import State
 
 TOKEN_HEADER = "x-packshot-token"  # noqa: S105 # its name, not the token
@@ -70,6 +71,7 @@ class _App:
         self._dialects: dict[DialectName, Dialect] = {
             "openai": OpenAI(self._world),
             "flux": Flux(self._world),
+            "stability": Stability(self._world),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -25,13 +25,23 @@ class SimulatorConfig:
     flux_concurrent_tasks: int | None = 24
     flux_credits: Fraction = Fraction(1_000_000)  # the balance before the first charge
 
+    stability_latency_s: Seconds = (2.0, 4.0)
+    stability_later_latency_s: Seconds = (12.0, 25.0)  # of the edits that are collected later
+    stability_requests_per_10s: int | None = 150  # looks at results included; None: no limit
+    stability_lock_out_s: float = 60.0  # after one more than that
+    # Between looks at one result. Whether the live service insists on it is not known; `speed` divides it.
+    stability_look_every_s: float = 10.0
+    stability_result_life_s: float = 86_400.0  # then a look is a 404
+    stability_credits: Fraction = Fraction(1_000_000)
+
     # `packshot`: drawn by the studio. `small`: a flat colour of the right size padded to `small_bytes`,
     # different for each request and nearly free to make.
     image: Literal["packshot", "small"] = "packshot"
     small_bytes: int = 20_000
     drawing_threads: int = 2
 
-    # Neither OpenAI nor BFL says whether a moderated request costs anything.
+    # Neither OpenAI nor BFL says whether a moderated request costs anything, nor Stability whether a picture
+    # does that it made and then filtered.
     charge_moderated_input: bool = False
     charge_moderated_output: bool = True
 

@@ -41,6 +41,10 @@ class Control:
     def flux_url(self) -> str:
         return f"{self.address}/flux"
 
+    @property
+    def stability_url(self) -> str:
+        return f"{self.address}/stability"
+
     def set_faults(self, *rules: Rule | Mapping[str, Any]) -> None:
         """Put these rules in force, in place of all others; none: everything goes well."""
         checked = RULES.validate_python(tuple(rules))

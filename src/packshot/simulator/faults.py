@@ -13,7 +13,7 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, model_validator
 
-DialectName = Literal["openai", "flux"]
+DialectName = Literal["openai", "flux", "stability"]
 
 # Answered in place of the work, with the provider's recorded body.
 Recorded = Literal[
@@ -39,7 +39,8 @@ Spoilt = Literal[
     "no_image",
     "charge_twice",
 ]
-# What becomes of an accepted FLUX task.
+# What becomes of an accepted FLUX task, or of an edit that Stability takes its time for: there `dead_link` is
+# a result that is gone, and `task_error` is not known.
 Fate = Literal["task_error", "never_ready", "dead_link"]
 # What becomes of the report of a finished FLUX task. Rules for these have the path `/webhook`, where `slow`
 # is known, too.
@@ -68,8 +69,12 @@ Garbage = Literal[
 ]
 
 _REPORTS: frozenset[str] = frozenset(get_args(Report))
-_FLUX_ONLY: frozenset[str] = frozenset(get_args(Fate)) | _REPORTS
-_OPENAI_ONLY: frozenset[str] = frozenset({"not_verified"})
+# What never happens at a dialect, and so never decides a request to it.
+_FOREIGN: dict[DialectName, frozenset[str]] = {
+    "openai": frozenset(get_args(Fate)) | _REPORTS,
+    "flux": frozenset({"not_verified"}),
+    "stability": frozenset({"not_verified", "task_error"}) | _REPORTS,
+}
 _FREE: frozenset[str] = frozenset(get_args(Recorded)) | {"task_error"}
 
 
@@ -115,10 +120,8 @@ class Rule(BaseModel):
             raise ValueError(
                 f"the path `{WEBHOOK_PATH}` takes slow, {', '.join(get_args(Report))}, which need it"
             )
-        if self.dialect == "openai" and self.action in _FLUX_ONLY:
-            raise ValueError(f"`{self.action}` happens to FLUX tasks only")
-        if self.dialect == "flux" and self.action in _OPENAI_ONLY:
-            raise ValueError(f"`{self.action}` is an OpenAI answer")
+        if self.dialect is not None and self.action in _FOREIGN[self.dialect]:
+            raise ValueError(f"`{self.action}` never happens at {self.dialect}")
         if self.prompt_regex is not None:
             try:
                 re.compile(self.prompt_regex)
@@ -137,17 +140,13 @@ class Rule(BaseModel):
         return self.action not in _FREE
 
     def fits(self, dialect: DialectName, path: str, prompt: str | None, *, paid: bool) -> bool:
-        if self.dialect not in (None, dialect) or self.action in _foreign_to(dialect):
+        if self.dialect not in (None, dialect) or self.action in _FOREIGN[dialect]:
             return False
         if not (paid if self.path is None else fnmatchcase(path, self.path)):
             return False
         if self.prompt is not None and self.prompt not in (prompt or ""):
             return False
         return self.prompt_regex is None or re.search(self.prompt_regex, prompt or "") is not None
-
-
-def _foreign_to(dialect: DialectName) -> frozenset[str]:
-    return _FLUX_ONLY if dialect == "openai" else _OPENAI_ONLY
 
 
 RULES = TypeAdapter(tuple[Rule, ...])

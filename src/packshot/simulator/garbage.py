@@ -28,7 +28,7 @@ def spoiled(answer: Answer, fault: Rule) -> Answer:
 
 def _on_json(change: Callable[[dict[str, Any]], Any]) -> Callable[[Answer], Answer]:
     def spoil(answer: Answer) -> Answer:
-        if answer.media_type != "application/json":
+        if answer.media_type.partition(";")[0] != "application/json":
             return answer
         return replace(answer, body=json.dumps(change(json.loads(answer.body))).encode())
 
@@ -39,6 +39,8 @@ def _on_images(image: Callable[[], str], content: Callable[[], bytes]) -> Callab
     """Spoil every base64 image of a JSON answer, or the whole body of a delivery."""
 
     def change(document: dict[str, Any]) -> dict[str, Any]:
+        if "image" in document:  # Stability's
+            return {**document, "image": image()}
         return {**document, "data": [{**entry, "b64_json": image()} for entry in document.get("data", [])]}
 
     def spoil(answer: Answer) -> Answer:
@@ -63,7 +65,7 @@ def _wrong_types(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _missing_id(document: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in document.items() if name not in ("id", "data")}
+    return {name: value for name, value in document.items() if name not in ("id", "data", "image")}
 
 
 def _two_ids(answer: Answer) -> Answer:
