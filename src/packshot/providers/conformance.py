@@ -35,8 +35,8 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{1,31}")
 _SHAPE = re.compile(r"[1-9]\d{0,2}:[1-9]\d{0,2}")
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
 _HOST = re.compile(r"(?:\*\.)?(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}")
-# The header of a PNG of 1024 x 1024 px; nobody looks further before it is sent.
-_PIXELS = bytes.fromhex("89504e470d0a1a0a0000000d4948445200000400000004000802000000f07fbcd4")
+# The header of a PNG of 1024 x 1024 px with transparency; nobody looks further before it is sent.
+_PIXELS = bytes.fromhex("89504e470d0a1a0a0000000d49484452000004000000040008060000007f1d2b83")
 _PROMPT = "A linen apron on a wooden table, soft daylight"
 
 
