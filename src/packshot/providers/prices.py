@@ -220,5 +220,11 @@ def stability_prices() -> PicturePrices:
     return PicturePrices(table["version"], credit, models)
 
 
+@cache
+def midjourney_examples() -> Mapping[str, Micros]:
+    """What a call costs at relays, by its speed: for what runs on the simulator alone."""
+    return {speed: micros(price) for speed, price in _table("midjourney")["per_call"].items()}
+
+
 def _table(provider: str) -> dict[str, Any]:
     return tomllib.loads(files(__package__).joinpath("prices", f"{provider}.toml").read_text())
