@@ -275,7 +275,7 @@ def _end_of_task(answer: Answer, age_s: float, cost: Micros | None, key: str) ->
     if status == 404 and age_s >= _GRACE_S:
         reason = "The result is not known: it is gone, or another key started it."
         return BadAnswer(reason, kind="expired", charge="unknown", cost=cost)
-    if status == 403 and _MODERATED.search(told):
+    if status == 403 and _is_moderation(answer, told):
         return Refused(reason, kind="refused", charge="free")
     if status in (400, 422) and told and age_s >= _GRACE_S:
         return Refused(reason, kind="bad_request", charge="unknown", cost=cost)
@@ -306,7 +306,7 @@ def _trouble(answer: Answer, key: str) -> ProviderError:
         return Unsure(reason, kind="server_error")
     if status == 402:
         return Misconfigured(reason, kind="no_credit")
-    if status == 403 and (name == "content_moderation" or _MODERATED.search(told)):
+    if status == 403 and _is_moderation(answer, told):
         return Refused(reason, kind="refused")
     if status in (401, 403):
         return Misconfigured(reason, kind="bad_key")
@@ -317,6 +317,11 @@ def _trouble(answer: Answer, key: str) -> ProviderError:
     if status == 413 or _PICTURE_FIELDS.match(told):
         return Refused(reason, kind="bad_input_image")
     return Refused(reason, kind="bad_request")
+
+
+def _is_moderation(answer: Answer, told: str) -> bool:
+    """Whether a 403 is about the words or the picture, and not about the key."""
+    return _document(answer).get("name") == "content_moderation" or bool(_MODERATED.search(told))
 
 
 def _told(answer: Answer, key: str) -> str:
