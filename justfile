@@ -18,6 +18,11 @@ nightly:
     bin/install main test
     .venv/bin/python -m pytest -q tests -m nightly --timeout 3600
 
+# Twelve bugs that cost money, planted one by one: each must turn tests red.
+seeded-bugs *words:
+    bin/install main test
+    .venv/bin/python -m tests.seeded_bugs {{words}}
+
 # Unit, contract and integration tests with a report of what they reach.
 coverage:
     bin/install main test

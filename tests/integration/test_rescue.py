@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import psycopg
 import pytest
+import time_machine
 from django.db import connection, transaction
 from django.utils import timezone
 
@@ -171,15 +172,17 @@ def test_an_admission_whose_commit_got_lost_is_given_back(provider):
     assert build.attempt(known).state == "intent"
 
 
-def test_what_waits_wakes_when_its_time_has_come_by_the_databases_clock(provider):
+@pytest.mark.parametrize("wrong_by", [timedelta(days=1), timedelta(days=-1)])
+def test_what_waits_wakes_when_its_time_has_come_by_the_databases_clock(provider, wrong_by):
     (waiting,) = build.asked(provider)
     with transaction.atomic():
         generations.park({waiting: ("retry", "later")}, look_again_s=0.2)
-    assert upkeep.wake_due() == 0
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_sleep(0.25)")
-    assert upkeep.wake_due() == 1
-    assert Generation.objects.get().wait_reason is None
+    with time_machine.travel(timezone.now() + wrong_by, tick=True):  # this machine's own
+        assert upkeep.wake_due() == 0
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(0.25)")
+        assert upkeep.wake_due() == 1
+    assert Generation.objects.get(pk=waiting).wait_reason is None
 
 
 def test_timers_that_contradict_each_other_are_refused_at_start():
