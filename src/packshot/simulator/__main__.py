@@ -29,6 +29,7 @@ def main() -> int:
             flux_credits=given.flux_credits,
             stability_requests_per_10s=given.stability_requests_per_10s or None,
             stability_credits=given.stability_credits,
+            midjourney_concurrent_tasks=given.midjourney_concurrent_tasks or None,
             faults=_rules(given.faults),
         )
         with contextlib.suppress(KeyboardInterrupt):
@@ -67,6 +68,12 @@ def _parser() -> argparse.ArgumentParser:
         help="0: no limit",
     )
     parser.add_argument("--stability-credits", type=Fraction, default=defaults.stability_credits)
+    parser.add_argument(
+        "--midjourney-concurrent-tasks",
+        type=int,
+        default=defaults.midjourney_concurrent_tasks,
+        help="0: no limit, and so no queue",
+    )
     return parser
 
 

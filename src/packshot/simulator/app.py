@@ -19,6 +19,7 @@ from packshot.simulator.config import SimulatorConfig
 from packshot.simulator.faults import RULES, DialectName, FaultScript, Rule
 from packshot.simulator.flux import Flux
 from packshot.simulator.garbage import spoiled
+from packshot.simulator.midjourney import Midjourney
 from packshot.simulator.openai import OpenAI
 from packshot.simulator.painter import Painter
 from packshot.simulator.protocol import Answer, Call, Dialect, World
@@ -72,6 +73,7 @@ class _App:
             "openai": OpenAI(self._world),
             "flux": Flux(self._world),
             "stability": Stability(self._world),
+            "midjourney": Midjourney(self._world),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -34,6 +34,11 @@ class SimulatorConfig:
     stability_result_life_s: float = 86_400.0  # then a look is a 404
     stability_credits: Fraction = Fraction(1_000_000)
 
+    midjourney_latency_s: Seconds = (4.0, 8.0)
+    midjourney_concurrent_tasks: int | None = 3  # of the plan; more wait for their turn. None: no limit
+    midjourney_queue: int | None = 10  # that wait; the next one is refused. None: no limit
+    midjourney_link_life_s: float = 86_400.0  # Discord's links are signed for about a day
+
     # `packshot`: drawn by the studio. `small`: a flat colour of the right size padded to `small_bytes`,
     # different for each request and nearly free to make.
     image: Literal["packshot", "small"] = "packshot"

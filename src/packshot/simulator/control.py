@@ -45,6 +45,10 @@ class Control:
     def stability_url(self) -> str:
         return f"{self.address}/stability"
 
+    @property
+    def midjourney_url(self) -> str:
+        return f"{self.address}/midjourney"
+
     def set_faults(self, *rules: Rule | Mapping[str, Any]) -> None:
         """Put these rules in force, in place of all others; none: everything goes well."""
         checked = RULES.validate_python(tuple(rules))

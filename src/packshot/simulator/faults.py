@@ -13,7 +13,7 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, model_validator
 
-DialectName = Literal["openai", "flux", "stability"]
+DialectName = Literal["openai", "flux", "stability", "midjourney"]
 
 # Answered in place of the work, with the provider's recorded body.
 Recorded = Literal[
@@ -39,11 +39,11 @@ Spoilt = Literal[
     "no_image",
     "charge_twice",
 ]
-# What becomes of an accepted FLUX task, or of an edit that Stability takes its time for: there `dead_link` is
-# a result that is gone, and `task_error` is not known.
+# What becomes of an accepted FLUX or Midjourney task, or of an edit that Stability takes its time for: there
+# `dead_link` is a result that is gone, and `task_error` is not known.
 Fate = Literal["task_error", "never_ready", "dead_link"]
-# What becomes of the report of a finished FLUX task. Rules for these have the path `/webhook`, where `slow`
-# is known, too.
+# What becomes of the report of a finished FLUX or Midjourney task. Rules for these have the path `/webhook`,
+# where `slow` is known, too.
 Report = Literal["drop", "duplicate", "early"]
 Action = Recorded | Spoilt | Fate | Report
 WEBHOOK_PATH = "/webhook"
@@ -74,6 +74,7 @@ _FOREIGN: dict[DialectName, frozenset[str]] = {
     "openai": frozenset(get_args(Fate)) | _REPORTS,
     "flux": frozenset({"not_verified"}),
     "stability": frozenset({"not_verified", "task_error"}) | _REPORTS,
+    "midjourney": frozenset({"not_verified"}),
 }
 _FREE: frozenset[str] = frozenset(get_args(Recorded)) | {"task_error"}
 
