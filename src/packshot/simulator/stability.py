@@ -12,7 +12,7 @@ import hmac
 import secrets
 import time
 from collections import OrderedDict, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
@@ -132,7 +132,7 @@ class Stability:
         self._world.receive(call, "stability", model=texts.get("model", operation.path), prompt=prompt)
         try:
             _check_key(call)
-            self._window.take(call)
+            self._window.take()
             if problem is not None:
                 raise Declined(problem)
             order = _order(operation, form, call)
@@ -265,7 +265,7 @@ class Stability:
     async def _read(self, call: Call) -> Answer:
         try:
             _check_key(call)
-            self._window.take(call)
+            self._window.take()
         except Declined as declined:
             return declined.answer
         if (call.method, call.path) == ("GET", "/v1/user/balance"):
@@ -330,17 +330,20 @@ class Stability:
 class _Window:
     """So many requests in any ten seconds; one more, and nothing is answered for a minute. In real time."""
 
-    def __init__(self, most: int | None, lock_out_s: float) -> None:
+    def __init__(
+        self, most: int | None, lock_out_s: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._most = most
         self._lock_out_s = lock_out_s
+        self._clock = clock
         self._taken: deque[float] = deque()
         self._locked_until = 0.0
 
-    def take(self, call: Call) -> None:
+    def take(self) -> None:
         """Count one request. Raises Declined, without saying how long it lasts."""
         if self._most is None:
             return
-        now = time.monotonic()
+        now = self._clock()
         while self._taken and self._taken[0] <= now - _WINDOW_S:
             self._taken.popleft()
         if now >= self._locked_until and len(self._taken) >= self._most:
