@@ -4,13 +4,15 @@ import json
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
+from django.template import engines
 from django.utils import timezone
 from typer.testing import CliRunner
 
-from packshot import generations
+from packshot import events, generations, reports
 from packshot.catalogue.models import Image
 from packshot.cli.commands import app
+from packshot.events import Happening
 from packshot.events.models import Event
 from packshot.flows import check as checking
 from packshot.flows import generate, look
@@ -292,6 +294,24 @@ def test_the_hourly_look_tells_what_it_found_and_keeps_silent_otherwise(site, ca
     checking.watch()
     assert Event.objects.get(topic="ledger").data["problems"] == 3
     assert "the ledger is not right" in caplog.text
+
+
+def test_the_overview_says_that_the_ledger_is_not_right_and_that_a_provider_stopped_answering(site):
+    with transaction.atomic():
+        events.tell(
+            [Happening("provider", "stopped", "openai"), Happening("provider", "recovered", "openai")]
+        )
+    plant(PLANTED["a balance that is off by one"][0])
+    checking.watch()
+    feed = '{% from "components/activity.html" import activity_list %}{{ activity_list(lines) }}'
+    page = engines["jinja2"].from_string(feed).render({"lines": reports.activity(3)})
+    for words in (
+        "Ledger not right",
+        "packshot ledger check says where",
+        "stopped answering",
+        "answers again",
+    ):
+        assert words in page, words
 
 
 def test_the_command_ends_with_1_and_one_line_a_problem(site):

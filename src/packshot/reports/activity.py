@@ -16,8 +16,9 @@ _TOLD = {
     "generation": ("completed", "failed", "uncertain"),
     "product": ("activated", "restored"),
     "catalogue": ("imported",),
-    "provider": ("paused", "resumed", "on", "off"),
+    "provider": ("paused", "resumed", "stopped", "recovered", "on", "off"),
     "spending": ("stopped", "resumed"),
+    "ledger": ("broken",),
 }
 
 

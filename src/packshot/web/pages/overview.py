@@ -41,7 +41,7 @@ LINES_SHOWN = 8
 STACKED = ("openai", "midjourney", "stability", "flux", "sandbox")
 COUNTS = Scale(lambda number: words.count(int(number)), words.axis_count, whole=True)
 MONEY = Scale(lambda micros: words.money(dollars(int(micros))), words.axis_money, least=1_000_000)
-_HAPPENS = {"generation", "image", "product", "catalogue", "provider", "spending"}
+_HAPPENS = {"generation", "image", "product", "catalogue", "provider", "spending", "ledger"}
 
 
 @dataclass(frozen=True, slots=True)
