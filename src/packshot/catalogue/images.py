@@ -1,11 +1,13 @@
 """Images of products: kept at the close of an attempt, looked at later, one of them active."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
+from psycopg.types.json import Jsonb
 
 from packshot.catalogue.models import Image, Product, Rendition
 from packshot.kernel.errors import BadInput
@@ -29,6 +31,7 @@ class KeptImage:
     model: str
     simulated: bool
     digital_source_type: str
+    handle: Mapping[str, Any] | None = None  # how to go on from it at its provider
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +62,12 @@ def add_images(kept: Sequence[KeptImage]) -> list[NewImage]:
         cursor.execute(
             """
             INSERT INTO packshot_image (id, product_id, generation_id, attempt_id, position, blob, media_type,
-                width_px, height_px, size_bytes, provider, model, simulated, digital_source_type, state,
-                problem, created_at)
+                width_px, height_px, size_bytes, provider, model, simulated, digital_source_type, handle,
+                state, problem, created_at)
             SELECT item.*, 'stored', '', clock_timestamp()
             FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::smallint[], %s::text[],
                 %s::text[], %s::int[], %s::int[], %s::bigint[], %s::text[], %s::text[], %s::boolean[],
-                %s::text[]) AS item
+                %s::text[], %s::jsonb[]) AS item
             ON CONFLICT (attempt_id, position) DO NOTHING
             RETURNING id, attempt_id, created_at
             """,
@@ -83,6 +86,7 @@ def add_images(kept: Sequence[KeptImage]) -> list[NewImage]:
                 [each.model for each in kept],
                 [each.simulated for each in kept],
                 [each.digital_source_type for each in kept],
+                [None if each.handle is None else Jsonb(dict(each.handle)) for each in kept],
             ],
         )
         return [NewImage(*row) for row in cursor.fetchall()]

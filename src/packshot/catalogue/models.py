@@ -104,6 +104,7 @@ class Image(models.Model):
     model = models.CharField(max_length=100)
     simulated = models.BooleanField()
     digital_source_type = models.CharField(max_length=64)  # IPTC NewsCodes, last path part
+    handle = models.JSONField(null=True)  # how to go on from it at its provider
     # stored: bytes are kept; ready: decoded and renditions made; broken: could not be decoded.
     state = models.CharField(max_length=8, default="stored")
     problem = models.TextField(blank=True)

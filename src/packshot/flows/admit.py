@@ -21,7 +21,7 @@ LOOK_AGAIN_S = 60.0
 
 
 def image_request(generation: Candidate) -> ImageRequest:
-    """What to ask a provider for: the same on each attempt of a generation."""
+    """What to ask a provider for: the same on each attempt of a generation. Its pictures have no bytes."""
     return ImageRequest(
         model=generation.model,
         prompt=generation.prompt,
@@ -29,6 +29,8 @@ def image_request(generation: Candidate) -> ImageRequest:
         images=generation.images,
         seed=generation.seed,
         options=generation.options,
+        negative_prompt=generation.negative_prompt,
+        inputs=tuple([each.picture() for each in generation.inputs]),
     )
 
 

@@ -1,9 +1,10 @@
 """The end of attempts: images, money, status, statistics and news, written in one transaction."""
 
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from packshot import catalogue, events, generations, ledger, reports
@@ -11,7 +12,7 @@ from packshot.events import Happening
 from packshot.flows.transaction import gathered
 from packshot.generations import End, Standing, Step
 from packshot.generations.policy import OUTAGE_AFTER, RETRYABLE, Verdict, cost_is_open, verdict
-from packshot.kernel.errors import Charge, Misconfigured, ProviderError, TryLater
+from packshot.kernel.errors import Charge, Misconfigured, ProviderError, Refused, TryLater
 from packshot.kernel.faults import fault_point
 from packshot.kernel.money import show
 
@@ -25,6 +26,7 @@ class Stored:
     width_px: int
     height_px: int
     size_bytes: int
+    handle: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +180,7 @@ class _Closing:
         if error is None:
             self._deliver(completion, at)
             return
-        if at.state == "intent":
+        if at.state == "intent" and not isinstance(error, Refused):
             return  # nothing was sent: rescue or cancel releases it
         outcome = verdict(error, tries=tries, busy_in_row=busy_in_row, jitter=_jitter)
         if outcome.end == "uncertain" and at.state in ("uncertain", "accepted"):
@@ -219,11 +221,13 @@ class _Closing:
                 Step(at.generation_id, "uncertain", error_kind=error.kind, error_message=message)
             )
             return
+        # Refused before anything was sent: by its own worker, which did not find what belongs to it.
+        unsent = at.state == "intent"
         self._note_evidence(completion, at, outcome.end)
         charge: Charge = "free" if outcome.end == "failed_free" else error.charge
         is_open = cost_is_open(charge, error.cost)
         cost = 0 if charge == "free" else None if is_open else error.cost
-        self._end(completion, at, outcome.end, charge=charge, cost=cost)
+        self._end(completion, at, "released" if unsent else outcome.end, charge=charge, cost=cost)
         then = outcome.then
         if at.cancel_requested and then == "pending":
             self.steps.append(Step(at.generation_id, "cancelled"))
@@ -246,7 +250,7 @@ class _Closing:
             self.waits[at.provider] = max(self.waits.get(at.provider, 0.0), outcome.provider_waits_s)
         elif outcome.pause_provider:
             self.pauses[at.provider] = error
-        else:
+        elif not unsent:
             self.calm.add(at.provider)
 
     def _judge_late(self, completion: Completion, at: Standing) -> None:
@@ -289,8 +293,8 @@ class _Closing:
                     provider=at.provider,
                     model=at.model,
                     simulated=at.simulated,
-                    # IPTC: no trained model made a simulated image.
-                    digital_source_type="algorithmicMedia" if at.simulated else "trainedAlgorithmicMedia",
+                    digital_source_type=_source_type(at),
+                    handle=image.handle,
                 )
             )
 
@@ -387,3 +391,11 @@ class _Closing:
                 )
             )
         return deltas
+
+
+def _source_type(at: Standing) -> str:
+    """What IPTC calls its image. One that was made from pictures is a composite; no trained model made any
+    other simulated one."""
+    if at.from_pictures:
+        return "compositeWithTrainedAlgorithmicMedia"
+    return "algorithmicMedia" if at.simulated else "trainedAlgorithmicMedia"

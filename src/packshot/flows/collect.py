@@ -12,6 +12,7 @@ from packshot import generations
 from packshot.flows import look
 from packshot.flows.close import Completion, Stored, close
 from packshot.flows.desk import desk
+from packshot.flows.run import storable
 from packshot.generations import SHARED_SLOT, Claim
 from packshot.kernel.errors import BadInput, ProviderError, TryLater, Unsure
 from packshot.kernel.money import Micros
@@ -97,6 +98,7 @@ def _keep(claim: Claim, delivery: Delivery) -> Look:
             image.width_px,
             image.height_px,
             len(image.content),
+            storable(image.handle),
         )
         for image in delivery.images
     )

@@ -17,7 +17,7 @@ from packshot.events import Happening
 from packshot.flows.close import Completion, close
 from packshot.flows.desk import quoting
 from packshot.flows.wording import facts_of
-from packshot.generations import SHARED_SLOT, Asked, Wanted
+from packshot.generations import SHARED_SLOT, Asked, Given, Wanted
 from packshot.kernel.errors import BadAnswer, BadInput, OverBudget, PackshotError, Refused
 from packshot.kernel.ids import uuid7
 from packshot.kernel.money import LARGEST, Micros, show
@@ -42,6 +42,10 @@ class Ask:
     seed: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     priority: int = 0
+    negative_prompt: str = ""
+    inputs: Sequence[
+        Given
+    ] = ()  # pictures to go by or to change, the same for each product (flows/inputs.py)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,8 @@ def offer(ask: Ask, actor: Actor) -> Offer:
         raise BadInput(f"{card.id} was retired by {provider.label}{successor}", field="model")
     texts = _wordings(ask)
     brand = str(preferences.get("brand_style"))
+    inputs = tuple(ask.inputs)
+    pictures = tuple(each.picture() for each in inputs)
     wanted: list[Wanted] = []
     missing: list[Missing] = []
     note = ""
@@ -103,7 +109,16 @@ def offer(ask: Ask, actor: Actor) -> Offer:
         if rendered.missing:
             missing.append(Missing(product.sku, rendered.missing))
             continue
-        request = ImageRequest(card.id, rendered.prompt, ask.shape, ask.images, ask.seed, dict(ask.options))
+        request = ImageRequest(
+            card.id,
+            rendered.prompt,
+            ask.shape,
+            ask.images,
+            ask.seed,
+            dict(ask.options),
+            ask.negative_prompt,
+            pictures,
+        )
         quote = provider.quote(request)
         note = note or quote.note
         wanted.append(
@@ -123,6 +138,8 @@ def offer(ask: Ask, actor: Actor) -> Offer:
                 expected_micros=quote.expected,
                 ceiling_micros=quote.ceiling,
                 price_version=quote.price_version,
+                negative_prompt=ask.negative_prompt,
+                inputs=inputs,
             )
         )
     categories = {product.id: product.category_path for product in ask.products}
@@ -404,21 +421,21 @@ def _wordings(ask: Ask) -> dict[str, tuple[UUID | None, str]]:
 
 def _fingerprint(ask: Ask) -> str:
     """What was asked for, as one hash: the same key with another body is refused."""
-    body = json.dumps(
-        [
-            sorted(str(product.id) for product in ask.products),
-            ask.provider,
-            ask.model,
-            ask.template,
-            ask.prompt,
-            ask.shape,
-            ask.images,
-            ask.seed,
-            dict(ask.options),
-        ],
-        sort_keys=True,
-        default=str,
-    )
+    asked: list[object] = [
+        sorted(str(product.id) for product in ask.products),
+        ask.provider,
+        ask.model,
+        ask.template,
+        ask.prompt,
+        ask.shape,
+        ask.images,
+        ask.seed,
+        dict(ask.options),
+    ]
+    # Only where there are any: a key from before there were pictures still finds its first answer.
+    if ask.inputs or ask.negative_prompt:
+        asked += [ask.negative_prompt, [[each.role, each.blob, each.image_id] for each in ask.inputs]]
+    body = json.dumps(asked, sort_keys=True, default=str)
     return hashlib.sha256(body.encode()).hexdigest()
 
 

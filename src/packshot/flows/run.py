@@ -1,14 +1,16 @@
 """One claimed attempt, from its first byte to its written end. Async: no transaction in here."""
 
 import asyncio
+import json
 import logging
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
 from typing import Protocol
 from uuid import UUID
 
-from packshot.blobs import StoreDown, StoreFull
+from packshot.blobs import MissingBlob, StoreDown, StoreFull
 from packshot.flows.admit import image_request
 from packshot.flows.close import Completion, Stored
 from packshot.generations import Claim
@@ -27,6 +29,9 @@ from packshot.providers.contract import (
     CallbackAddress,
     Delivery,
     GeneratedImage,
+    ImageRequest,
+    InputImage,
+    JsonValue,
     Pending,
     Provider,
     Ticket,
@@ -38,6 +43,8 @@ log = logging.getLogger(__name__)
 ADAPTER_GRACE_S = 10.0
 # How often in a row a look at a ticket may fail by our own fault before it counts as no image.
 MOST_BUGS = 5
+# A handle longer than this is no number of a task, and is not kept.
+_HANDLE_CHARS = 20_000
 # Looks that came to nothing. With a ticket made from a callback they prove nothing about the call either.
 INCONCLUSIVE = ("timeout", "bug")
 
@@ -69,6 +76,14 @@ class Shelf(Protocol):
         """The name of these bytes once they are stored. Raises StoreFull and StoreDown."""
         ...
 
+    async def get(self, blob: str) -> bytes:
+        """The bytes of that name, and no others. Raises MissingBlob and StoreDown."""
+        ...
+
+    def room(self, size_bytes: int) -> AbstractAsyncContextManager[None]:
+        """Wait until so many bytes may be held in memory beside what others hold, and hold them."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
@@ -83,8 +98,6 @@ class Surroundings:
 
 async def run(claim: Claim, provider: Provider, around: Surroundings) -> None:
     """Take one claimed attempt to its end: sent at most once, images kept, money settled, news told."""
-    if not await around.lines.sending(claim):
-        return
     await _close(await _called(claim, provider, around), around)
 
 
@@ -103,10 +116,13 @@ async def _close(completion: Completion | None, around: Surroundings) -> None:
 
 
 async def _called(claim: Claim, provider: Provider, around: Surroundings) -> Completion | None:
+    """None: it was cancelled, stopped or rescued before it was sent."""
     try:
-        answer = await _submit(claim, provider, around)
+        answer = await _sent(claim, provider, around)
     except ProviderError as error:
         return _failed(claim, error)
+    if answer is None:
+        return None
     if isinstance(answer, Ticket):
         fault_point("ticket.received")
         await around.lines.accepted(claim, answer)
@@ -115,7 +131,41 @@ async def _called(claim: Claim, provider: Provider, around: Surroundings) -> Com
     return await _delivered(claim, answer, around)
 
 
-async def _submit(claim: Claim, provider: Provider, around: Surroundings) -> Ticket | Delivery:
+async def _sent(claim: Claim, provider: Provider, around: Surroundings) -> Ticket | Delivery | None:
+    """Read the pictures that go with it, say that it leaves, make the call. Only in here are they held."""
+    request = image_request(claim.generation)
+    async with around.shelf.room(sum(picture.size_bytes for picture in request.inputs)):
+        if request.inputs:
+            request = replace(request, inputs=await _pictures(claim, around))
+        fault_point("pictures.read")
+        if not await around.lines.sending(claim):
+            return None
+        return await _submit(claim, request, provider, around)
+
+
+async def _pictures(claim: Claim, around: Surroundings) -> tuple[InputImage, ...]:
+    """The pictures with their bytes, before anything is sent.
+
+    A store that is away is waited for, however long it takes; what was read of them by then is let go.
+    """
+    pause = 0.5
+    while True:
+        try:
+            return tuple(
+                [each.picture(await around.shelf.get(each.blob)) for each in claim.generation.inputs]
+            )
+        except MissingBlob as gone:
+            raise Refused(f"A picture of the request is gone: {gone}.", kind="bad_input_image") from gone
+        except StoreDown as trouble:
+            around.lines.store_trouble(str(trouble))
+            log.error("attempt %s waits for its pictures: %s", claim.attempt_id, trouble)
+        await asyncio.sleep(pause / around.timer_scale)
+        pause = min(pause * 2, 30.0)
+
+
+async def _submit(
+    claim: Claim, request: ImageRequest, provider: Provider, around: Surroundings
+) -> Ticket | Delivery:
     """The one paid call. Whatever goes wrong in an unexpected way is an unknown outcome, never a free one."""
     reference = AttemptRef(
         claim.attempt_id,
@@ -125,7 +175,7 @@ async def _submit(claim: Claim, provider: Provider, around: Surroundings) -> Tic
     )
     try:
         async with asyncio.timeout(claim.deadline_s + ADAPTER_GRACE_S):
-            return await provider.submit(image_request(claim.generation), reference)
+            return await provider.submit(request, reference)
     except ProviderError:
         raise
     except TimeoutError:
@@ -227,11 +277,37 @@ async def _keep(images: Sequence[GeneratedImage], around: Surroundings) -> list[
                 log.error("paid images wait in memory for the blob store: %s", trouble)
                 await asyncio.sleep(pause / around.timer_scale)
                 pause = min(pause * 2, 30.0)
-        stored.append(Stored(blob, image.media_type, image.width_px, image.height_px, len(image.content)))
+        stored.append(
+            Stored(
+                blob,
+                image.media_type,
+                image.width_px,
+                image.height_px,
+                len(image.content),
+                storable(image.handle),
+            )
+        )
     return stored
 
 
+def storable(handle: Mapping[str, JsonValue] | None) -> Mapping[str, JsonValue] | None:
+    """The handle, or None for one that the database would refuse: the image it came with was paid for."""
+    if handle is None:
+        return None
+    try:
+        text = json.dumps(dict(handle), allow_nan=False, ensure_ascii=False)
+        text.encode()  # half a character cannot be stored; nor can NUL
+    except (TypeError, ValueError, RecursionError):
+        text = ""
+    if not text or len(text) > _HANDLE_CHARS or "\\u0000" in text:
+        log.error("a handle that cannot be stored is dropped: %s", text[:200] or type(handle).__name__)
+        return None
+    return handle
+
+
 def _failed(claim: Claim, error: ProviderError, ticket: Ticket | None = None) -> Completion:
+    # Its trace would hold the frames of the call, and the pictures in them, until this end is written.
+    error.__traceback__ = error.__cause__ = error.__context__ = None
     return Completion(
         claim.attempt_id,
         error=error,

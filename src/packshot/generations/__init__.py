@@ -79,6 +79,7 @@ from packshot.generations.processes import (
 from packshot.generations.queue import (
     Asked,
     Candidate,
+    Given,
     Moved,
     Wanted,
     cancel_pending,
@@ -107,6 +108,7 @@ __all__ = [
     "End",
     "Enrolled",
     "Gate",
+    "Given",
     "Moved",
     "ProviderFacts",
     "Standing",

@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import connection
 from psycopg.types.json import Jsonb
 
-from packshot.generations.queue import CANDIDATE, Candidate, decoded
+from packshot.generations.queue import CANDIDATE, Candidate, candidate, decoded
 from packshot.kernel.ids import uuid7
 
 # What its ticket can still bring to an end.
@@ -55,6 +55,7 @@ class Standing:
     person_name: str
     category_path: str
     sku: str
+    from_pictures: bool  # it was given some
 
 
 def open_attempts(funded: Sequence[Claim], *, process_id: UUID) -> None:
@@ -201,7 +202,8 @@ def standing(attempt_ids: Sequence[UUID]) -> dict[UUID, Standing]:
                 attempt.provider, attempt.model, attempt.simulated, attempt.reserved_micros,
                 generation.attempts, generation.cancel_requested_at IS NOT NULL, generation.started_at,
                 generation.completed_at, generation.actual_micros, attempt.cost_micros, generation.run_id,
-                generation.asked_by_name, coalesce(category.path, ''), product.sku
+                generation.asked_by_name, coalesce(category.path, ''), product.sku,
+                generation.inputs <> '[]'::jsonb
             FROM packshot_attempt AS attempt
             JOIN packshot_generation AS generation ON generation.id = attempt.generation_id
             JOIN packshot_product AS product ON product.id = generation.product_id
@@ -578,7 +580,7 @@ def _claim(row: Sequence[Any]) -> Claim:
     return Claim(
         attempt_id=row[0],
         number=row[1],
-        generation=Candidate(*row[4:]),
+        generation=candidate(row[4:]),
         deadline_s=row[2],
         ticket=row[3]["state"],
         cost_micros=row[3]["cost"],

@@ -12,7 +12,7 @@ from django.db import connection
 from psycopg.types.json import Jsonb
 
 from packshot.generations.attempts import CLOSED, Claim, lock_generations
-from packshot.generations.queue import CANDIDATE, Candidate, decoded
+from packshot.generations.queue import CANDIDATE, candidate, decoded
 from packshot.kernel.ids import uuid7
 
 # Different ones for one attempt. A provider that reports progress sends dozens; the rest is answered and
@@ -199,7 +199,7 @@ def claims(attempt_ids: Sequence[UUID]) -> list[Claim]:
             Claim(
                 attempt_id=row[0],
                 number=row[1],
-                generation=Candidate(*row[4:]),
+                generation=candidate(row[4:]),
                 deadline_s=row[2],
                 ticket=row[3]["state"] if row[3] else None,
                 cost_micros=row[3]["cost"] if row[3] else None,

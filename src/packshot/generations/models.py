@@ -123,6 +123,9 @@ class Generation(models.Model):
     images = models.SmallIntegerField(default=1)
     seed = models.BigIntegerField(null=True)
     options = models.JSONField(default=dict)
+    negative_prompt = models.TextField(blank=True, default="", db_default="")
+    # Pictures, each: role, blob, media_type, width_px, height_px, size_bytes, image_id, handle.
+    inputs = models.JSONField(default=list, db_default=models.Value([], models.JSONField()))
     asked_by = models.ForeignKey(
         "User", null=True, on_delete=models.PROTECT, related_name="+", db_index=False
     )

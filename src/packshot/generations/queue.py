@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,6 +12,37 @@ from psycopg.types.json import Jsonb
 
 from packshot.kernel.errors import BadInput
 from packshot.kernel.ids import uuid7
+from packshot.providers.contract import InputImage, MediaType, Role
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A picture that goes with a generation: what it is for, where its bytes are, what its header says."""
+
+    role: Role
+    blob: str
+    media_type: MediaType
+    width_px: int
+    height_px: int
+    size_bytes: int
+    image_id: UUID | None = None  # the image here that it is; None: somebody brought it
+    handle: Mapping[str, Any] | None = None  # that image's own
+
+    def picture(self, content: bytes = b"") -> InputImage:
+        """As a provider is given it. Without `content` it is good for a quote."""
+        return InputImage(
+            self.role,
+            self.media_type,
+            self.width_px,
+            self.height_px,
+            self.size_bytes,
+            content,
+            self.handle,
+        )
+
+    def stored(self) -> dict[str, Any]:
+        """As JSON in the generation's row."""
+        return asdict(self) | {"image_id": str(self.image_id) if self.image_id else None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +65,8 @@ class Wanted:
     ceiling_micros: int | None
     price_version: str
     retry_of: UUID | None = None
+    negative_prompt: str = ""
+    inputs: tuple[Given, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +101,8 @@ class Candidate:
     person_name: str
     category_path: str
     sku: str
+    negative_prompt: str
+    inputs: tuple[Given, ...]
 
 
 def find_request(key: str, fingerprint: str) -> Asked | None:
@@ -126,22 +161,23 @@ def request(
         cursor.execute(
             """
             INSERT INTO packshot_generation (id, request_id, run_id, product_id, provider_id, model,
-                simulated, prompt, template_version_id, shape, images, seed, options, asked_by_id,
-                asked_by_name,
-                retry_of_id, priority, lane, status, wait_detail, attempts, worker_deaths, expected_micros,
-                ceiling_micros, price_version, cost_unknown, error_kind, error_message, created_at,
-                updated_at)
+                simulated, prompt, template_version_id, shape, images, seed, options, negative_prompt, inputs,
+                asked_by_id, asked_by_name, retry_of_id, priority, lane, status, wait_detail, attempts,
+                worker_deaths, expected_micros, ceiling_micros, price_version, cost_unknown, error_kind,
+                error_message, created_at, updated_at)
             SELECT item.id, %(key)s, %(run)s, item.product_id, item.provider, item.model, item.simulated,
                 item.prompt, item.template_version_id, item.shape, item.images, item.seed, item.options,
-                %(person)s, %(name)s, item.retry_of, item.priority, %(lane)s, 'pending', '', 0, 0,
-                item.expected, item.ceiling, item.price_version, false, '', '', now(), now()
+                item.negative_prompt, item.inputs, %(person)s, %(name)s, item.retry_of, item.priority,
+                %(lane)s, 'pending', '', 0, 0, item.expected, item.ceiling, item.price_version, false, '', '',
+                now(), now()
             FROM unnest(%(ids)s::uuid[], %(products)s::uuid[], %(providers)s::text[], %(models)s::text[],
                 %(simulated)s::boolean[], %(prompts)s::text[], %(templates)s::uuid[], %(shapes)s::text[],
-                %(images)s::smallint[], %(seeds)s::bigint[], %(options)s::jsonb[], %(retries)s::uuid[],
-                %(priorities)s::smallint[], %(expected)s::bigint[], %(ceilings)s::bigint[],
-                %(versions)s::text[])
+                %(images)s::smallint[], %(seeds)s::bigint[], %(options)s::jsonb[], %(negatives)s::text[],
+                %(inputs)s::jsonb[], %(retries)s::uuid[], %(priorities)s::smallint[], %(expected)s::bigint[],
+                %(ceilings)s::bigint[], %(versions)s::text[])
                 AS item (id, product_id, provider, model, simulated, prompt, template_version_id, shape,
-                    images, seed, options, retry_of, priority, expected, ceiling, price_version)
+                    images, seed, options, negative_prompt, inputs, retry_of, priority, expected, ceiling,
+                    price_version)
             """,
             {
                 "key": key,
@@ -160,6 +196,8 @@ def request(
                 "images": [each.images for each in wanted],
                 "seeds": [each.seed for each in wanted],
                 "options": [Jsonb(dict(each.options)) for each in wanted],
+                "negatives": [each.negative_prompt for each in wanted],
+                "inputs": [Jsonb([given.stored() for given in each.inputs]) for each in wanted],
                 "retries": [each.retry_of for each in wanted],
                 "priorities": [each.priority for each in wanted],
                 "expected": [each.expected_micros for each in wanted],
@@ -174,7 +212,8 @@ CANDIDATE = """
     generation.id, generation.product_id, generation.provider_id, generation.model, generation.simulated,
     generation.prompt, generation.shape, generation.images, generation.seed, generation.options,
     generation.attempts, generation.expected_micros, generation.ceiling_micros, generation.price_version,
-    generation.run_id, generation.asked_by_name, coalesce(category.path, ''), product.sku
+    generation.run_id, generation.asked_by_name, coalesce(category.path, ''), product.sku,
+    generation.negative_prompt, generation.inputs
 """
 
 
@@ -230,8 +269,21 @@ def candidates(provider: str, *, simulated: bool, limit: int) -> list[Candidate]
             """,
             [order, simulated],
         )
-        found = {row[0]: Candidate(*row) for row in decoded(cursor.fetchall(), 9)}
+        found = {row[0]: candidate(row) for row in decoded(cursor.fetchall(), 9)}
     return [found[each] for each in order if each in found]
+
+
+def candidate(row: Sequence[Any]) -> Candidate:
+    """The candidate in a row of the columns CANDIDATE."""
+    return Candidate(*(*row[:-1], _inputs(row[-1])))
+
+
+def _inputs(stored: Any) -> tuple[Given, ...]:
+    pictures = json.loads(stored) if isinstance(stored, str) else stored
+    return tuple(
+        Given(**{**each, "image_id": UUID(each["image_id"]) if each["image_id"] else None})
+        for each in pictures
+    )
 
 
 def wanted_providers() -> set[str]:

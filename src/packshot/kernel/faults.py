@@ -41,6 +41,7 @@ POINTS: Mapping[str, Point] = {
     "queue.claimed": Point("call", "Candidates and their provider are locked; nothing is written."),
     "money.reserved": Point("call", "Holds are written in the admission's transaction, before its COMMIT."),
     "attempt.committed": Point("call", "The attempt is `intent`, its money held; nothing was sent."),
+    "pictures.read": Point("call", "The pictures that go with it are in memory; it is still `intent`."),
     "sending.written": Point("call", "`sending` is written and not committed."),
     "sending.committed": Point("call", "`sending` is committed; no byte has left."),
     "call.connecting": Point("call", "The call is put together; no connection is open for it."),

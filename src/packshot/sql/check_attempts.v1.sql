@@ -36,9 +36,9 @@ CROSS JOIN LATERAL (
             ('none', 'released', 'failed_free', 'failed_charged', 'charged_no_image')
         WHEN 'processing' THEN its.last_state IN ('intent', 'sending', 'accepted')
         WHEN 'completed' THEN its.last_state = 'succeeded'
-        -- Quarantined ones end with an attempt that was given back.
+        -- Quarantined ones end with an attempt that was given back, and so do those whose picture was not there.
         WHEN 'failed' THEN its.last_state IN ('failed_free', 'failed_charged', 'charged_no_image')
-            OR (its.last_state = 'released' AND generation.error_kind = 'worker_lost')
+            OR (its.last_state = 'released' AND generation.error_kind IN ('worker_lost', 'bad_input_image'))
         WHEN 'uncertain' THEN its.last_state = 'uncertain'
         ELSE false
     END

@@ -401,16 +401,24 @@ class PayWorker:
         stop = asyncio.create_task(self._stop_now.wait())
         try:
             while self._tasks and not stop.done():
-                for attempt_id in self._ticketed & self._tasks.keys():
+                for attempt_id in self._tasks.keys() & (self._ticketed | self._unsent()):
                     self._tasks[attempt_id].cancel()
                 await asyncio.wait([stop, *self._tasks.values()], return_when=asyncio.FIRST_COMPLETED)
         finally:
             stop.cancel()
+        with contextlib.suppress(Exception):  # else a successor gives them back
+            await self._database.once(
+                upkeep.give_back_unstarted, self._me.id, running=set(self._tasks), older_than_s=0.0
+            )
         if self._tasks:
             log.warning("stopping with %s calls on their way: they become uncertain", len(self._tasks))
             for task in list(self._tasks.values()):
                 task.cancel()
             await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    def _unsent(self) -> set[UUID]:
+        """Attempts of which nothing was sent, nor is about to be: they wait for their pictures."""
+        return self._tasks.keys() - self._leaving - self._ticketed - self._ending
 
     async def _leave(self) -> None:
         for batch in (self._sending, self._accepting, self._closings):
