@@ -30,7 +30,6 @@ from packshot.kernel.errors import (
 )
 from packshot.kernel.money import micros
 from packshot.providers.conformance import (
-    CHECKS,
     an_example,
     delivery_is_complete,
     offline,
@@ -320,11 +319,6 @@ def test_room_on_no_side_that_was_named_is_room_on_every_side():
 
     assert sides() == {"left": "200", "right": "200", "up": "200", "down": "200"}
     assert sides(left=500) == {"left": "500"}
-
-
-@pytest.mark.parametrize("check_", CHECKS, ids=lambda check_: check_.__name__)
-def test_the_adapter_keeps_the_contract(check_):
-    check_(offline(Stability))
 
 
 def wide(model: str, width_px: int, height_px: int, **changes: Any) -> ImageRequest:

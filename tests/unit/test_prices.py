@@ -17,7 +17,8 @@ from packshot.providers.flux import CARDS as FLUX_CARDS
 from packshot.providers.flux import Flux
 from packshot.providers.openai import CARDS as OPENAI_CARDS
 from packshot.providers.openai import OpenAI, wire_request
-from packshot.providers.prices import flux_prices, openai_prices
+from packshot.providers.prices import flux_prices, openai_prices, stability_prices
+from packshot.providers.stability_cards import CARDS as STABILITY_CARDS
 
 OPENAI, FLUX = openai_prices(), flux_prices()
 LIVING = [card for card in OPENAI_CARDS if not card.retired]
@@ -33,7 +34,7 @@ def usage(tokens_in: int, tokens_out: int, *, image_tokens: int = 0) -> dict[str
     }
 
 
-@pytest.mark.parametrize("name", ["openai", "flux"])
+@pytest.mark.parametrize("name", ["openai", "flux", "stability"])
 def test_a_table_names_its_version_its_date_and_its_sources(name):
     table = tomllib.loads(files("packshot.providers").joinpath("prices", f"{name}.toml").read_text())
     assert table["version"] == f"{name}-{table['read_on']}"
@@ -43,6 +44,7 @@ def test_a_table_names_its_version_its_date_and_its_sources(name):
 def test_every_living_model_has_a_row():
     assert {card.id for card in LIVING} == set(OPENAI.models)
     assert {card.id for card in FLUX_CARDS} == set(FLUX.models)
+    assert {card.id for card in STABILITY_CARDS if not card.retired} == set(stability_prices().models)
 
 
 # -- OpenAI -------------------------------------------------------------------------------------
@@ -205,7 +207,7 @@ def test_damaged_credits_are_an_unknown_cost_never_zero(damaged):
 
 
 def test_no_price_in_a_table_is_written_as_a_float():
-    for name in ("openai", "flux"):
+    for name in ("openai", "flux", "stability"):
         text = files("packshot.providers").joinpath("prices", f"{name}.toml").read_text()
         bare = [
             line for line in text.splitlines() if re.search(r"= *\d+\.\d", line) and not line.startswith("#")

@@ -37,8 +37,8 @@ def point(name: str, value: str) -> EntryPoint:
 
 
 def test_the_built_in_adapters_are_found_by_their_entry_points():
-    assert {"openai", "flux", "sandbox"} <= set(adapters())
-    assert not {"openai", "flux", "sandbox"} & set(found().broken)
+    assert {"openai", "flux", "stability", "sandbox"} <= set(adapters())
+    assert not {"openai", "flux", "stability", "sandbox"} & set(found().broken)
 
 
 def test_a_broken_adapter_is_reported_and_harms_nobody():
@@ -78,7 +78,7 @@ def test_a_provider_is_built_at_its_default_address_or_the_given_one():
 # -- the contract -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["openai", "flux", "sandbox"])
+@pytest.mark.parametrize("name", ["openai", "flux", "stability", "sandbox"])
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_our_adapters_keep_the_contract(check, name):
     check(offline(adapters()[name]))
