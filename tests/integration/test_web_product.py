@@ -301,6 +301,16 @@ def test_real_money_without_a_limit_cannot_be_asked_for(client, product):
     assert button(page) == "Generate"
 
 
+def test_models_that_work_on_a_picture_are_not_offered_where_there_is_none(client, provider, product):
+    build.provider_row("stability")
+    page = client.get(f"/products/{product.sku}", headers=PAGE).text
+    assert re.search(r'<option value="sd3.5-large"[^>]*>Stable Diffusion 3.5 Large<', page)
+    offered = set(re.findall(r'<option value="([^"]+)"', page))
+    cards = quoting()["stability"].models()
+    assert {card.id for card in cards if card.kind == "generate" and not card.retired} <= offered
+    assert not {card.id for card in cards if card.kind == "edit" or card.retired} & offered
+
+
 def test_a_provider_that_cannot_be_asked_is_grey_with_its_reason(client, provider, product):
     generations.pause("flux", kind="bad_key", message="the key was refused")
     build.provider_row("openai", simulated=False, on=False)

@@ -417,9 +417,7 @@ def _cards(wishes: Wishes, states: Sequence[ProviderRow], sample: str) -> Iterat
             off=_off(state),
             chosen=state.name in wishes.providers and not _off(state),
             models=tuple(
-                Model(each.id, each.label, each is card)
-                for each in (provider.models() if provider else ())
-                if not each.retired
+                Model(each.id, each.label, each is card) for each in (_able(provider) if provider else ())
             ),
             price=_price_of_one(provider, card, wishes, sample) if provider and card else "",
             seconds=state.p50_s if state.p50_s is not None else card.typical_s if card else None,
@@ -430,9 +428,14 @@ def _cards(wishes: Wishes, states: Sequence[ProviderRow], sample: str) -> Iterat
         yield Card(name, quoting()[name].label, "no worker has started", False, (), "", None, True)
 
 
+def _able(provider: Provider) -> list[ModelCard]:
+    """The models that make a picture of words alone: this form sends no other along."""
+    return [card for card in provider.models() if not card.retired and not card.min_inputs]
+
+
 def _model(provider: Provider, wishes: Wishes) -> ModelCard | None:
     """The model that is chosen, or the provider's default."""
-    able = [card for card in provider.models() if not card.retired]
+    able = _able(provider)
     wanted = wishes.models.get(provider.name)
     return next((card for card in able if card.id == wanted), able[0] if able else None)
 
