@@ -453,9 +453,7 @@ class Midjourney:
         several = document.get("imageUrls")
         if not address and isinstance(several, list) and several:
             address = words(members(several[0]).get("url"))
-        if address.startswith("/") and not address.startswith("//"):
-            return urljoin(self._client.base_url, address)
-        return address
+        return urljoin(self._client.base_url, address) if address.startswith("/") else address
 
     def _with_secret(self) -> dict[str, str]:
         """The secret as the proxy wants it; a proxy without one wants nothing."""
