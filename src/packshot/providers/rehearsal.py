@@ -279,10 +279,14 @@ def trouble_with_a_look_ends_nothing(part: Part) -> None:
         played = _play(part)
         if played.ticket is None:
             return
-        once = iter([trouble])
-        again = _play(part, looking=lambda asked, good, once=once: next(once, good))
+        again = _play(part, looking=_once(trouble))
         assert again.delivery is not None, f"one look met {trouble.status}, and it ended as {again.error}"
         assert again.paid(part) == 1
+
+
+def _once(trouble: Reply) -> "_Spoil":
+    left = [trouble]
+    return lambda asked, good: left.pop() if left else good
 
 
 REHEARSALS: tuple[Callable[[Part], None], ...] = (
