@@ -326,6 +326,7 @@ def wide(model: str, width_px: int, height_px: int, **changes: Any) -> ImageRequ
 
 
 HEAVY = replace(picture(), size_bytes=10 * 1024 * 1024)
+ALMOST = replace(picture(), size_bytes=10 * 1024 * 1024 - 500)  # and the form around it
 NEVER_ASKED = [
     (asking("stable-image-core", shape="3:4"), "shape"),
     (asking("stable-image-core", images=2), "images"),
@@ -371,6 +372,7 @@ NEVER_ASKED = [
     (wide("upscale-creative", 1025, 1024), "inputs"),
     (asking("upscale-creative", prompt=" "), "prompt"),
     (replace(asking("upscale-conservative"), inputs=(HEAVY,)), "inputs"),
+    (replace(asking("upscale-fast"), inputs=(ALMOST,)), "inputs"),
 ]  # fmt: skip
 
 
