@@ -37,7 +37,11 @@ from tests import build
 
 pytestmark = pytest.mark.django_db
 
-PAID = sorted(name for name, adapter in registry.adapters().items() if adapter.key_variable)
+PAID = sorted(
+    name
+    for name, adapter in registry.adapters().items()
+    if adapter.key_variable and registry.is_simulated_too(adapter)
+)
 
 
 # -- what each provider says -----------------------------------------------------------------------
@@ -56,7 +60,12 @@ def _stability(status: int, code: str | None = None) -> dict[str, Any]:
     return {"id": "a1b2c3d4", "name": code or "internal_error", "errors": [f"this is {status}"]}
 
 
-SAYS = {"openai": _openai, "flux": _flux, "stability": _stability}
+def _midjourney(status: int, code: str | None = None) -> dict[str, Any]:
+    """A relay's own words: the protocol itself refuses with 200."""
+    return {"code": 4, "description": f"this is {status}", "type": "upstream_error"}
+
+
+SAYS = {"openai": _openai, "flux": _flux, "stability": _stability, "midjourney": _midjourney}
 
 FAILS, WAITS, PAUSES, UNSURE = "fails", "waits", "pauses", "unsure"
 # In the provider's own words, and as whatever stands in front of it says it: a page without one of them.
@@ -221,6 +230,7 @@ def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Control]:
         image="small",
         openai_images_per_minute=None,
         flux_concurrent_tasks=None,
+        midjourney_concurrent_tasks=None,
         stability_requests_per_10s=None,
     )
     with running(config) as control:
