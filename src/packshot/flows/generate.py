@@ -23,7 +23,7 @@ from packshot.kernel.ids import uuid7
 from packshot.kernel.money import LARGEST, Micros, show
 from packshot.ledger import Room, Wish
 from packshot.providers import registry
-from packshot.providers.contract import ImageRequest, Provider, default_model, model_card
+from packshot.providers.contract import ImageRequest, ModelCard, Provider, default_model, model_card
 
 MOST_AT_ONCE = 100_000
 
@@ -96,7 +96,7 @@ def offer(ask: Ask, actor: Actor) -> Offer:
     if card.retired:
         successor = f"; use {card.successor}" if card.successor else ""
         raise BadInput(f"{card.id} was retired by {provider.label}{successor}", field="model")
-    texts = _wordings(ask)
+    texts = _wordings(ask, card)
     brand = str(preferences.get("brand_style"))
     inputs = tuple(ask.inputs)
     pictures = tuple(each.picture() for each in inputs)
@@ -399,9 +399,12 @@ def _provider(name: str) -> tuple[Provider, bool]:
     return known[name], state.simulated
 
 
-def _wordings(ask: Ask) -> dict[str, tuple[UUID | None, str]]:
-    """The prompt text for each category among the products, checked once each."""
+def _wordings(ask: Ask, card: ModelCard) -> dict[str, tuple[UUID | None, str]]:
+    """The prompt text for each category among the products, checked once each. A model that needs no words,
+    such as one that removes a background, gets those only that were meant for it."""
     paths = {product.category_path for product in ask.products}
+    if not card.needs_prompt and not ask.prompt and ask.template is None:
+        return dict.fromkeys(paths, (None, ""))
     if ask.prompt is not None:
         chosen: dict[str, tuple[UUID | None, str]] = dict.fromkeys(paths, (None, ask.prompt))
     elif ask.template is not None:
