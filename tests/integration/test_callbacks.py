@@ -276,6 +276,19 @@ def test_what_a_provider_says_is_stored_once_and_redacted(provider):
 
 
 @pytest.mark.django_db
+def test_an_address_that_a_provider_repeats_is_not_kept(provider):
+    claim = build.sent(provider)
+    token, secret = callbacks.token(claim.attempt_id), callbacks.secret(claim.attempt_id)
+    hook = f"https://shop.example/callbacks/{claim.attempt_id}/{token}"
+    body = json.dumps({"id": "t1", "notifyHook": hook, "properties": {hook: secret}}).encode()
+    assert deliver(claim.attempt_id, body) == 204
+    kept = Callback.objects.get().body
+    assert "notifyHook" in kept
+    assert token not in kept
+    assert secret not in kept
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize(
     "headers",
     [{}, {"x-webhook-secret": "its own"}],

@@ -21,9 +21,10 @@ from packshot.flows.desk import Desk
 from packshot.flows.upkeep import Timers
 from packshot.generations.models import Attempt, Callback, Evidence, Generation
 from packshot.kernel.ids import uuid7
-from packshot.providers.contract import Account, ImageRequest, Pending
+from packshot.providers.contract import Account, ImageRequest, Pending, default_model
 from packshot.providers.flux import Flux
 from packshot.providers.http import GuardedClient
+from packshot.providers.midjourney import Midjourney
 from packshot.simulator import Control, Rule, SimulatorConfig, running
 from packshot.worker.pay import PayWorker, Settings
 from tests import build
@@ -74,14 +75,26 @@ def desk(simulator: Control, site: str, settings, tmp_path: Path) -> Desk:
     return Desk({"flux": flux}, {"flux": True}, {})
 
 
+@pytest.fixture
+def grids(desk: Desk, simulator: Control) -> Desk:
+    """The same desk with Midjourney instead."""
+    build.provider_row("midjourney")
+    url = simulator.midjourney_url
+    midjourney = Midjourney(
+        Account("simulated", url, simulated=True), GuardedClient(url, hosts=Midjourney.hosts)
+    )
+    return Desk({"midjourney": midjourney}, {"midjourney": True}, {})
+
+
 def ask(desk: Desk, count: int = 1) -> list[UUID]:
-    request = ImageRequest("flux-2-pro", "A stoneware mug on slate")
-    quote = desk["flux"].quote(request)
+    (provider,) = desk.providers.values()
+    request = ImageRequest(default_model(provider).id, "A stoneware mug on slate")
+    quote = provider.quote(request)
     wanted = [
         generations.Wanted(
             id=uuid7(),
             product_id=build.product().id,
-            provider="flux",
+            provider=provider.name,
             model=request.model,
             simulated=True,
             prompt=request.prompt,
@@ -235,3 +248,35 @@ def test_a_callback_saves_the_wait_until_the_next_look(desk, simulator, settings
     took = work(desk, settings, all_done)
     assert Attempt.objects.get().state == "succeeded"
     assert took < 30
+
+
+def test_a_grid_is_made_reported_at_every_step_and_booked_at_what_was_billed(grids, simulator, settings):
+    ask(grids, 4)
+    work(grids, settings, lambda: all_done() and nothing_moves())
+    assert {each.state for each in Attempt.objects.all()} == {"succeeded"}
+    assert Callback.objects.count() > 4, "every step is reported"
+    assert (kinds(), len(simulator.requests())) == ([], 4)
+    assert build.balances() == (int(dollars(simulator) * 1_000_000), 0)
+    assert check(strict=True).problems == ()
+
+
+def test_a_grid_whose_order_was_cut_is_found_by_an_unsigned_report_and_its_price_is_known(
+    grids, simulator, settings
+):
+    simulator.set_faults(CUT)
+    ask(grids, 3)
+    work(grids, settings, lambda: all_done() and nothing_moves())
+    assert {each.state for each in Attempt.objects.all()} == {"succeeded"}
+    assert kinds() == ["callback"] * 3
+    assert (len(simulator.requests()), len(simulator.bill())) == (3, 3), "nothing was sent twice"
+    # The price is the team's own, so the report of the task is enough to book it.
+    assert build.balances() == (int(dollars(simulator) * 1_000_000), 0)
+    assert check(strict=True).problems == ()
+
+
+def test_a_grid_whose_order_was_cut_stays_uncertain_without_a_report(grids, simulator, settings):
+    simulator.set_faults(CUT, webhook("drop"))
+    ask(grids)
+    work(grids, settings, lambda: Generation.objects.filter(status="uncertain").exists())
+    work(grids, settings, nothing_moves)
+    assert (len(simulator.requests()), Attempt.objects.get().state) == (1, "uncertain")
