@@ -21,7 +21,7 @@ from packshot.generations.models import (
     RequestRecord,
     Run,
 )
-from packshot.ledger.models import Budget, BudgetWindow, Entry, Reservation, StopSwitch
+from packshot.ledger.models import Budget, BudgetWindow, Entry, PriceEdit, Reservation, StopSwitch
 from packshot.preferences.models import Preference
 from packshot.quality.models import Review, Score
 from packshot.reports.models import Rollup
@@ -40,6 +40,7 @@ __all__ = [
     "Image",
     "ImportRecord",
     "Preference",
+    "PriceEdit",
     "Process",
     "Product",
     "PromptTemplate",

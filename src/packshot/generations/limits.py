@@ -30,6 +30,7 @@ class Gate:
     simulated: bool
     room: int
     closed: str | None  # off, unavailable, paused, waiting, full
+    price_edition: int = 0  # of the prices that the site edited (ledger/prices.py)
 
 
 def enrol_providers(facts: Sequence[ProviderFacts]) -> None:
@@ -94,7 +95,8 @@ def open_gate(provider: str) -> Gate:
                 -- The circuit: after so many busy answers in a row one request tries whether it is over.
                 CASE WHEN busy_in_row >= %s THEN least(max_in_flight, 1) ELSE max_in_flight END - (
                     SELECT count(*) FROM packshot_attempt AS attempt
-                    WHERE attempt.provider = %s AND attempt.state IN ('intent', 'sending', 'accepted'))
+                    WHERE attempt.provider = %s AND attempt.state IN ('intent', 'sending', 'accepted')),
+                packshot_price_edition(name)
             FROM packshot_provider WHERE name = %s
             """,
             [OUTAGE_AFTER, provider, provider],
@@ -102,7 +104,7 @@ def open_gate(provider: str) -> Gate:
         row = cursor.fetchone()
     if row is None:
         return Gate(provider, simulated=True, room=0, closed="unavailable")
-    simulated, available, switched_on, paused, archived, waiting, per_minute, tokens, seats = row
+    simulated, available, switched_on, paused, archived, waiting, per_minute, tokens, seats, edition = row
     closed = None
     if archived or not available:
         closed = "unavailable"
@@ -115,7 +117,7 @@ def open_gate(provider: str) -> Gate:
     room = max(0, seats) if per_minute is None else min(max(0, seats), int(tokens))
     if closed is None and room == 0:
         closed = "full"
-    return Gate(provider, simulated, 0 if closed else room, closed)
+    return Gate(provider, simulated, 0 if closed else room, closed, edition)
 
 
 def take(provider: str, requests: int) -> None:
@@ -211,10 +213,34 @@ def resume(provider: str) -> bool:
         cursor.execute(
             """
             UPDATE packshot_provider SET paused_at = NULL, paused_kind = '', paused_message = '',
-                wait_until = NULL, busy_in_row = 0
-            WHERE name = %s AND (paused_at IS NOT NULL OR wait_until IS NOT NULL)
+                wait_until = NULL, busy_in_row = 0, draining = false
+            WHERE name = %s AND (paused_at IS NOT NULL OR wait_until IS NOT NULL OR draining)
             """,
             [provider],
+        )
+        return bool(cursor.rowcount)
+
+
+def drain(provider: str) -> bool:
+    """Take no new request, and make what is queued. False: it drains already."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE packshot_provider SET draining = true WHERE name = %s AND NOT draining", [provider]
+        )
+        return bool(cursor.rowcount)
+
+
+def set_limits(provider: str, *, max_in_flight: int, per_minute: int | None) -> bool:
+    """How much may run at once, and begin in a minute (None: any number). False: nothing changed."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE packshot_provider SET max_in_flight = %(most)s, per_minute = %(rate)s,
+                -- What was saved up at a higher rate is not spent at the lower one.
+                tokens = least(tokens, greatest(%(rate)s / 60.0, 1)), refilled_at = clock_timestamp()
+            WHERE name = %(provider)s AND (max_in_flight, per_minute) IS DISTINCT FROM (%(most)s, %(rate)s)
+            """,
+            {"provider": provider, "most": max_in_flight, "rate": per_minute},
         )
         return bool(cursor.rowcount)
 
@@ -244,14 +270,17 @@ class Switch:
     simulated: bool
     available: bool
     switched_on: bool
+    draining: bool = False
+    price_edition: int = 0  # of the prices that the site edited (ledger/prices.py)
 
 
 def provider_switch(provider: str) -> Switch | None:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT simulated, available AND archived_at IS NULL, switched_on FROM packshot_provider
-            WHERE name = %s
+            SELECT simulated, available AND archived_at IS NULL, switched_on, draining,
+                packshot_price_edition(name)
+            FROM packshot_provider WHERE name = %s
             """,
             [provider],
         )

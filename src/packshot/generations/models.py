@@ -42,6 +42,7 @@ class ProviderRecord(models.Model):
     refilled_at = models.DateTimeField(db_default=Now())
     wait_until = models.DateTimeField(null=True)  # the provider said so (Retry-After), or it is unreachable
     busy_in_row = models.IntegerField(default=0)  # answers in a row that said "later"
+    draining = models.BooleanField(default=False, db_default=False)  # takes no new request
     archived_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -295,6 +296,8 @@ class Callback(models.Model):
     handled_at = models.DateTimeField(null=True)  # a worker took note of it
 
     class Meta:
+            # What went wrong lately, by the time in the id; it grows with what fails and with nothing else.
+            models.Index("provider", "id", condition=~Q(error_kind=""), name="packshot_attempt_trouble"),
         constraints: ClassVar = [
             models.UniqueConstraint("attempt", "sha256", name="packshot_callback_once"),
         ]

@@ -27,6 +27,7 @@ from packshot.ledger.budgets import (
     spending_limit,
 )
 from packshot.ledger.forecast import Forecast, forecast
+from packshot.ledger.prices import Edition, Price, PriceKind, add_price, edition, price_history
 from packshot.ledger.statements import BudgetDay, By, StatementLine, budget_days, statement
 from packshot.ledger.switch import StopState, may_send, resume_spending, stop_spending, stop_state
 
@@ -37,24 +38,30 @@ __all__ = [
     "BudgetState",
     "By",
     "Crossed",
+    "Edition",
     "Forecast",
     "Held",
     "Limit",
+    "Price",
+    "PriceKind",
     "Room",
     "Settlement",
     "StatementLine",
     "StopState",
     "Wish",
     "add_budget",
+    "add_price",
     "adjust",
     "archive_budget",
     "budget_days",
     "budgets",
     "change_budget",
     "cross",
+    "edition",
     "forecast",
     "held",
     "may_send",
+    "price_history",
     "release",
     "reserve",
     "resume_spending",

@@ -117,6 +117,33 @@ class Entry(models.Model):
         ]
 
 
+class PriceEdit(models.Model):
+    """What the site itself says a model costs. Append-only (trigger): the newest that is valid holds."""
+
+    id = models.BigAutoField(primary_key=True)
+    provider = models.CharField(max_length=32)
+    model = models.CharField(max_length=100)
+    key = models.CharField(max_length=200, blank=True)  # quality=high, shape=1:1; empty: whatever is chosen
+    kind = models.CharField(max_length=10)
+    amount_micros = models.BigIntegerField(null=True)  # of one image
+    most_micros = models.BigIntegerField(null=True)  # what one can cost at most
+    source = models.TextField()
+    valid_from = models.DateTimeField()
+    by_name = models.TextField()
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "packshot_price"
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(kind="price", amount_micros__gte=0, most_micros__gte=F("amount_micros"))
+                | Q(kind__in=["unknown", "published"], amount_micros=None, most_micros=None),
+                name="packshot_price_is_one_or_none",
+            ),
+        ]
+        indexes: ClassVar = [models.Index("provider", "id", name="packshot_price_by_provider")]
+
+
 class StopSwitch(models.Model):
     """The one row that every `sending` reads under a share lock and "stop spending" locks for itself."""
 
