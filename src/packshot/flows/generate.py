@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 from uuid import UUID
 
@@ -14,16 +14,18 @@ from packshot.accounts import Actor, audit
 from packshot.catalogue import prompts
 from packshot.catalogue.products import ProductRow
 from packshot.events import Happening
+from packshot.flows import routing
 from packshot.flows.close import Completion, close
 from packshot.flows.desk import quoting
+from packshot.flows.routing import Route, Turn
 from packshot.flows.wording import facts_of
-from packshot.generations import SHARED_SLOT, Asked, Given, Wanted
+from packshot.generations import SHARED_SLOT, Asked, Given, Hop, Routed, Wanted
 from packshot.kernel.errors import BadAnswer, BadInput, OverBudget, PackshotError, Refused
 from packshot.kernel.ids import uuid7
 from packshot.kernel.money import LARGEST, Micros, show
 from packshot.ledger import Room, Wish
 from packshot.providers import registry
-from packshot.providers.contract import ImageRequest, ModelCard, Provider, default_model, model_card
+from packshot.providers.contract import ImageRequest, ModelCard, Provider, Quote, default_model, model_card
 
 MOST_AT_ONCE = 100_000
 
@@ -43,9 +45,9 @@ class Ask:
     options: Mapping[str, Any] = field(default_factory=dict)
     priority: int = 0
     negative_prompt: str = ""
-    inputs: Sequence[
-        Given
-    ] = ()  # pictures to go by or to change, the same for each product (flows/inputs.py)
+    # Pictures to go by or to change, the same for each product (flows/inputs.py).
+    inputs: Sequence[Given] = ()
+    route: Route | None = None  # who is asked is chosen so; `provider` and `model` then say nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,12 @@ class Offer:
     missing: tuple[Missing, ...]
     note: str
     wanted: tuple[Wanted, ...]
+    routes: tuple[Routed, ...] = ()
+
+    @property
+    def most_micros(self) -> int | None:
+        """What it is expected to cost where the dearest of a route takes over each."""
+        return sum(each.most_micros or 0 for each in self.routes) if self.routes else self.expected_micros
 
 
 class PriceRose(PackshotError):
@@ -88,6 +96,139 @@ def offer(ask: Ask, actor: Actor) -> Offer:
             f"{len(ask.products):,} products are more than {MOST_AT_ONCE:,} at once; split the run",
             field="products",
         )
+    parts = _routed(ask) if ask.route else [_Part(ask, None)]
+    drawn = [_drawn(each.ask) for each in parts]
+    wanted = [each for part in drawn for each in part.wanted]
+    routes = [
+        each
+        for part, kept in zip(parts, drawn, strict=True)
+        if ask.route is not None and part.turn is not None
+        for each in _routes(ask.route, part.turn, part.ask, kept)
+    ]
+    simulated = drawn[0].simulated
+    categories = {product.id: product.category_path for product in ask.products}
+    room = ledger.room_for(
+        [
+            Wish(
+                each.id,
+                each.ceiling_micros or 0,
+                simulated,
+                each.provider,
+                categories[each.product_id],
+                actor.name,
+                None,
+            )
+            for each in wanted
+        ]
+    )
+    return Offer(
+        count=len(wanted),
+        model=drawn[0].model,
+        expected_micros=_sum(each.expected_micros for each in wanted),
+        ceiling_micros=_sum(each.ceiling_micros for each in wanted),
+        simulated=simulated,
+        room=room,
+        missing=tuple(each for part in drawn for each in part.missing),
+        note=next((part.note for part in drawn if part.note), ""),
+        wanted=tuple(wanted),
+        routes=tuple(routes),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What of an ask goes to one provider first, and the turn that decided so."""
+
+    ask: Ask
+    turn: Turn | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """The finished prompts and prices of one part."""
+
+    model: str
+    simulated: bool
+    wanted: tuple[Wanted, ...]
+    missing: tuple[Missing, ...]
+    note: str
+
+
+def _routed(ask: Ask) -> list[_Part]:
+    """The parts of an ask that leaves the choice to a route: whoever can be asked now, and made to quote."""
+    assert ask.route is not None, "the caller looked"
+    if ask.options or ask.seed is not None:
+        raise BadInput("options and a seed belong to one model; name it instead of a route", field="options")
+    route = routing.known(ask.route)
+    quotes: dict[Hop, Quote] = {}
+    kinds: set[bool] = set()
+    reasons: list[str] = []
+    for each in route.among:
+        assert each.model is not None, "every model is named by now"
+        try:
+            _, simulated = _provider(each.provider)
+            one = replace(
+                ask, products=ask.products[:1], provider=each.provider, model=each.model, route=None
+            )
+            first = _drawn(one).wanted
+            quotes[Hop(each.provider, each.model)] = (
+                Quote(
+                    Micros(first[0].expected_micros) if first[0].expected_micros is not None else None,
+                    None,
+                    first[0].price_version,
+                )
+                if first
+                else Quote(None, None, "")
+            )
+            kinds.add(simulated)
+        except BadInput as problem:
+            reasons.append(str(problem))
+    if not quotes:
+        raise BadInput(f"none of them can be asked: {'; '.join(reasons)}", field="route")
+    if len(kinds) > 1:
+        raise BadInput(
+            "some of these providers are simulated here and some spend real money: choose from one kind",
+            field="route",
+        )
+    found = routing.turns(route, quotes, [each.id for each in ask.products], simulated=kinds.pop())
+    by_id = {each.id: each for each in ask.products}
+    return [
+        _Part(
+            replace(
+                ask,
+                # One product may stand several times: a model that makes one image a call is called for each.
+                products=[by_id[each] for each in ids],
+                provider=turn.hops[0].provider,
+                model=turn.hops[0].model,
+                route=None,
+            ),
+            turn,
+        )
+        for turn, ids in found.items()
+    ]
+
+
+def _routes(route: Route, turn: Turn, ask: Ask, drawn: _Drawn) -> list[Routed]:
+    """How each of these was chosen, whom to ask next, and what the dearest of them may cost."""
+    then = turn.hops[1:] if route.fallback else ()
+    dearest: dict[UUID, int] = {}
+    for hop in then:
+        for each in _drawn(replace(ask, provider=hop.provider, model=hop.model)).wanted:
+            dearest[each.product_id] = max(dearest.get(each.product_id, 0), each.expected_micros or 0)
+    return [
+        Routed(
+            each.id,
+            route.by,
+            turn.because,
+            then,
+            max(each.expected_micros or 0, dearest.get(each.product_id, 0)),
+        )
+        for each in drawn.wanted
+    ]
+
+
+def _drawn(ask: Ask) -> _Drawn:
+    """Every product's prompt and price at the one provider that `ask` names."""
     provider, simulated = _provider(ask.provider)
     card = model_card(provider, ask.model) if ask.model else default_model(provider)
     if card is None:
@@ -142,32 +283,7 @@ def offer(ask: Ask, actor: Actor) -> Offer:
                 inputs=inputs,
             )
         )
-    categories = {product.id: product.category_path for product in ask.products}
-    room = ledger.room_for(
-        [
-            Wish(
-                each.id,
-                each.ceiling_micros or 0,
-                simulated,
-                each.provider,
-                categories[each.product_id],
-                actor.name,
-                None,
-            )
-            for each in wanted
-        ]
-    )
-    return Offer(
-        count=len(wanted),
-        model=card.id,
-        expected_micros=_sum(each.expected_micros for each in wanted),
-        ceiling_micros=_sum(each.ceiling_micros for each in wanted),
-        simulated=simulated,
-        room=room,
-        missing=tuple(missing),
-        note=note,
-        wanted=tuple(wanted),
-    )
+    return _Drawn(card.id, simulated, tuple(wanted), tuple(missing), note)
 
 
 def request(ask: Ask, actor: Actor, *, request_key: str, agreed_micros: int | None, title: str = "") -> Asked:
@@ -196,20 +312,21 @@ def request(ask: Ask, actor: Actor, *, request_key: str, agreed_micros: int | No
         agreed_micros is None or offered.expected_micros > agreed_micros
     ):
         raise PriceRose(agreed_micros, offered.expected_micros)
-    if not offered.simulated and ledger.spending_limit() is None and not quoting()[ask.provider].free:
+    if not offered.simulated and ledger.spending_limit() is None and not _free(offered):
         raise OverBudget("no spending limit is set for real money; an administrator sets one first")
     with transaction.atomic():
         asked = generations.request(
             offered.wanted,
             key=request_key,
             fingerprint=fingerprint,
-            title=title or f"{offered.count} images from {ask.provider}",
+            title=title or f"{offered.count} images from {_who(offered)}",
             person_id=actor.id,
             person_name=actor.name,
             quoted_micros=offered.expected_micros,
         )
         if asked.repeated:
             return asked
+        generations.write_routes(offered.routes)
         catalogue.record_outcomes([catalogue.Outcome(each.product_id, "pending") for each in offered.wanted])
         skus = {product.id: product.sku for product in ask.products}
         run = str(asked.run_id) if asked.run_id else None
@@ -225,6 +342,15 @@ def request(ask: Ask, actor: Actor, *, request_key: str, agreed_micros: int | No
             ]
         )
     return asked
+
+
+def _free(offered: Offer) -> bool:
+    return all(quoting()[name].free for name in {each.provider for each in offered.wanted})
+
+
+def _who(offered: Offer) -> str:
+    """Everybody who is asked first, for the title of a run."""
+    return ", ".join(dict.fromkeys(each.provider for each in offered.wanted))
 
 
 @dataclass(frozen=True, slots=True)
@@ -438,6 +564,8 @@ def _fingerprint(ask: Ask) -> str:
     # Only where there are any: a key from before there were pictures still finds its first answer.
     if ask.inputs or ask.negative_prompt:
         asked += [ask.negative_prompt, [[each.role, each.blob, each.image_id] for each in ask.inputs]]
+    if ask.route is not None:
+        asked.append(asdict(ask.route))
     body = json.dumps(asked, sort_keys=True, default=str)
     return hashlib.sha256(body.encode()).hexdigest()
 

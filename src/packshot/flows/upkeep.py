@@ -36,6 +36,7 @@ class Timers:
     # After a call's deadline, before `retry_uncertain` asks again: a rescue takes 12 s, and a provider tries
     # its callback for 36 s.
     unresolved_s: float = 60.0
+    patience_s: float = 60.0  # for a provider that is down, before the next one of a route is asked
     stuck_s: float = 60.0  # an event loop that does nothing for so long is stuck, and its process is ended
 
     @classmethod

@@ -216,6 +216,34 @@ class Generation(models.Model):
         ]
 
 
+class Route(models.Model):
+    """How a provider was chosen for a generation, and whom to ask next should it refuse or be down."""
+
+    generation = models.OneToOneField(
+        "Generation", primary_key=True, on_delete=models.PROTECT, related_name="+"
+    )
+    by = models.CharField(max_length=12)  # order, cheapest, fastest, best, weighted
+    because = models.TextField()  # in words, with the figures that decided
+    then = models.JSONField(default=list)  # [[provider, model], ...], the next first
+    most_micros = models.BigIntegerField(null=True)  # what the dearest of them was agreed to cost at most
+    # The generation that this one was made in place of.
+    instead_of = models.ForeignKey(
+        "Generation", null=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    # Nothing follows any more: it ended well, the next one was asked, or there is none.
+    settled_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                "instead_of", condition=Q(instead_of__isnull=False), name="packshot_route_followed_once"
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index("generation", condition=Q(settled_at=None), name="packshot_route_open"),
+        ]
+
+
 class Attempt(models.Model):
     """One paid call on behalf of a generation. Its moves are held by a trigger (DESIGN.md section 5)."""
 
@@ -268,6 +296,8 @@ class Attempt(models.Model):
                 name="packshot_attempt_in_flight",
             ),
             models.Index("request_id", name="packshot_attempt_by_request_id"),
+            # What went wrong lately, by the time in the id; it grows with what fails and with nothing else.
+            models.Index("provider", "id", condition=~Q(error_kind=""), name="packshot_attempt_trouble"),
         ]
 
 
@@ -296,8 +326,6 @@ class Callback(models.Model):
     handled_at = models.DateTimeField(null=True)  # a worker took note of it
 
     class Meta:
-            # What went wrong lately, by the time in the id; it grows with what fails and with nothing else.
-            models.Index("provider", "id", condition=~Q(error_kind=""), name="packshot_attempt_trouble"),
         constraints: ClassVar = [
             models.UniqueConstraint("attempt", "sha256", name="packshot_callback_once"),
         ]

@@ -275,10 +275,11 @@ def candidates(provider: str, *, simulated: bool, limit: int) -> list[Candidate]
 
 def candidate(row: Sequence[Any]) -> Candidate:
     """The candidate in a row of the columns CANDIDATE."""
-    return Candidate(*(*row[:-1], _inputs(row[-1])))
+    return Candidate(*(*row[:-1], given_of(row[-1])))
 
 
-def _inputs(stored: Any) -> tuple[Given, ...]:
+def given_of(stored: Any) -> tuple[Given, ...]:
+    """The pictures of a generation, from its row."""
     pictures = json.loads(stored) if isinstance(stored, str) else stored
     return tuple(
         Given(**{**each, "image_id": UUID(each["image_id"]) if each["image_id"] else None})
@@ -421,17 +422,18 @@ class Moved:
 _MOVED = "id, product_id, provider_id, model, simulated"
 
 
-def cancel_pending(generation_ids: Sequence[UUID]) -> list[Moved]:
-    """`pending` to `cancelled`; others are left alone. The caller has locked the rows in order."""
+def cancel_pending(generation_ids: Sequence[UUID], *, words: str = "") -> list[Moved]:
+    """`pending` to `cancelled`, and why in `words`; others are left alone. The rows are locked in order."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
             UPDATE packshot_generation SET status = 'cancelled', wait_reason = NULL, wait_detail = '',
-                not_before = NULL, completed_at = clock_timestamp(), updated_at = clock_timestamp()
+                error_message = %s, not_before = NULL, completed_at = clock_timestamp(),
+                updated_at = clock_timestamp()
             WHERE id = ANY(%s) AND status = 'pending'
             RETURNING {_MOVED}, NULL::timestamptz, completed_at
             """,
-            [list(generation_ids)],
+            [words, list(generation_ids)],
         )
         return [Moved(*row) for row in cursor.fetchall()]
 

@@ -52,7 +52,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer. `cut_after` bytes of it leave, and the connection is closed; `silent`: nothing ever does."""
+    """One answer. `cut_after` bytes of it leave and the connection is closed; `silent`: nothing ever does."""
 
     status: int = 200
     body: bytes = b""

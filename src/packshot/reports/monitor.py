@@ -122,6 +122,9 @@ class Detail:
     run_title: str
     run_size: int | None
     retry_of: UUID | None
+    because: str  # how its provider was chosen, where there were several
+    instead_of: UUID | None  # the generation whose place it took
+    handed_to: UUID | None  # the one that took its place
     attempts: tuple[AttemptLine, ...] = field(default=())
 
     @property
@@ -165,12 +168,15 @@ _DETAIL = """
     SELECT monitor.*, generation.shape, generation.images AS images_wanted, generation.seed,
         generation.options::text AS options, coalesce(template.name, '') AS template,
         version.number AS template_version, coalesce(run.title, '') AS run_title, run.size AS run_size,
-        generation.retry_of_id AS retry_of
+        generation.retry_of_id AS retry_of, coalesce(route.because, '') AS because,
+        route.instead_of_id AS instead_of, next.generation_id AS handed_to
     FROM image_generation_monitor AS monitor
     JOIN packshot_generation AS generation ON generation.id = monitor.id
     LEFT JOIN packshot_prompttemplateversion AS version ON version.id = generation.template_version_id
     LEFT JOIN packshot_prompttemplate AS template ON template.id = version.template_id
     LEFT JOIN packshot_run AS run ON run.id = generation.run_id
+    LEFT JOIN packshot_route AS route ON route.generation_id = generation.id
+    LEFT JOIN packshot_route AS next ON next.instead_of_id = generation.id
     WHERE monitor.id = %(id)s
 """
 

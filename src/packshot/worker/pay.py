@@ -14,7 +14,7 @@ from django.db import InterfaceError, OperationalError
 from packshot import generations, ledger
 from packshot.blobs import BlobStore
 from packshot.events import CHANNEL
-from packshot.flows import admit, callbacks, spending, upkeep
+from packshot.flows import admit, callbacks, routing, spending, upkeep
 from packshot.flows.close import Completion, close
 from packshot.flows.desk import Desk
 from packshot.flows.run import Surroundings, resume, run
@@ -335,6 +335,7 @@ class PayWorker:
             await self._find_dropped()
         if self._store_trouble is not None:
             await self._try_store()
+        await self._database.once(routing.follow, patience_s=self._timers.patience_s)
         await self._database.once(
             upkeep.ask_again_once, grace_s=self._timers.unresolved_s, slot=self._me.slot
         )

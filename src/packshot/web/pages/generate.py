@@ -20,6 +20,7 @@ from packshot.catalogue.templates import GENERAL, TemplateRow, templates
 from packshot.flows import generate
 from packshot.flows.desk import quoting
 from packshot.flows.generate import Ask, Missing, PriceRose
+from packshot.flows.routing import Among, Route
 from packshot.flows.wording import facts_of
 from packshot.generations import Asked
 from packshot.kernel.errors import BadInput, OverBudget
@@ -35,6 +36,16 @@ from packshot.web.words import price as price_words
 
 SHAPES = ("1:1", "4:5", "3:4", "16:9")
 MOST_EACH = 4
+# Of several chosen providers: each of them, or one, and the next when it refuses or is down.
+EACH = "each"
+HOWS: tuple[tuple[str, str], ...] = (
+    (EACH, "Ask each of them"),
+    ("order", "One, in this order"),
+    ("cheapest", "One, the cheapest first"),
+    ("fastest", "One, the fastest first"),
+    ("best", "One, the most often chosen first"),
+)
+ROUTED = "route"  # the one ask of all of them, where a provider's name stands for an ask of its own
 # More than this is a catalogue, and the command line's work: every prompt is filled for every price.
 MOST_PRODUCTS = 10_000
 
@@ -55,6 +66,7 @@ class Wishes:
     shape: str
     agreed: Mapping[str, int]  # the price that was shown, by provider, in micro-dollars
     key: str
+    how: str  # one of HOWS
     filled: str  # the template whose text the editor was filled with
     shows: str  # where the form is: product, grid, list, page
     then: str  # the page it leads back to
@@ -75,10 +87,11 @@ def wishes_of(given: QueryDict) -> Wishes:
         shape=given.get("shape", SHAPES[0]),
         agreed={
             name: int(amount)
-            for name in known
+            for name in (*known, ROUTED)
             if (amount := given.get(f"agreed-{name}", "")).isascii() and amount.isdigit() and len(amount) < 16
         },
         key=given.get("request_key", "")[:64],
+        how=how if (how := given.get("how", EACH)) in dict(HOWS) else EACH,
         filled=given.get("filled", "")[:120],
         shows=given.get("shows", "page"),
         then=given.get("then", "") or reverse("products"),
@@ -162,6 +175,7 @@ class Price:
     note: str  # the most it can cost, or that nobody knows
     seconds: float | None  # about, for all of it
     left: str  # of the budget
+    because: str  # who of several is asked first, and why
     short: str  # that not all of it fits the budget now
     problem: str  # why it cannot be asked
     missing: tuple[Missing, ...]
@@ -187,6 +201,9 @@ class Form:
     placeholders: tuple[str, ...]
     seen: Seen | None
     price: Price
+    how: str
+    hows: tuple[tuple[str, str], ...]
+    routed: bool  # there are several to choose between
     problem: str  # why the last try was not taken
     shows: str
     then: str
@@ -227,6 +244,7 @@ def form(request: HttpRequest) -> HttpResponse:
         shape=SHAPES[0],
         agreed={},
         key="",
+        how=EACH,
         filled="",
         shows=request.POST.get("shows", "page"),
         then=then,
@@ -266,8 +284,8 @@ def ask(request: HttpRequest) -> HttpResponse:
                 each,
                 actor,
                 # A key for each provider, made of the form's: a repeat of the form repeats them all.
-                request_key=f"{wishes.key}:{each.provider}",
-                agreed_micros=wishes.agreed.get(each.provider),
+                request_key=f"{wishes.key}:{_name_of(each)}",
+                agreed_micros=wishes.agreed.get(_name_of(each)),
             )
             done.append((each, asked))
     except PriceRose as rise:
@@ -360,6 +378,9 @@ def draw(
         placeholders=tuple(_placeholders(chosen[0])) if edits else (),
         seen=see(wishes.prompt or "", chosen[0], now.brand) if edits else None,
         price=price(wishes, chosen, actor, now, first=first),
+        how=wishes.how,
+        hows=HOWS,
+        routed=len(wishes.providers) > 1,
         problem=problem,
         shows=wishes.shows,
         then=wishes.then,
@@ -379,6 +400,7 @@ def first_form(product: ProductRow, actor: Actor, now: Now, *, provider: str, th
         shape=SHAPES[0],
         agreed={},
         key="",
+        how=EACH,
         filled=template.name if template else "",
         shows="product",
         then=then,
@@ -525,6 +547,7 @@ class Offered:
     missing: tuple[Missing, ...]
     spending: tuple[Wish, ...]
     seconds: float  # one call's
+    because: str = ""
 
 
 def _chosen(wishes: Wishes) -> list[ProductRow]:
@@ -532,12 +555,28 @@ def _chosen(wishes: Wishes) -> list[ProductRow]:
 
 
 def _asks(wishes: Wishes, chosen: Sequence[ProductRow], known: Sequence[TemplateRow]) -> Iterator[Ask]:
-    """One ask per provider."""
+    """One ask per provider, or one of all of them where one is to be chosen."""
     own = wishes.prompt
     if own is not None:
         row = next((each for each in known if each.name == wishes.template), None)
         # Unchanged, it is the template's own wording, and the image remembers which.
         own = None if row is not None and row.text.strip() == own.strip() else own
+    if wishes.how != EACH and len(wishes.providers) > 1:
+        cards = [(name, _model(quoting()[name], wishes)) for name in wishes.providers]
+        together = all(card is not None and wishes.images <= card.max_images for _, card in cards)
+        yield Ask(
+            products=chosen if together else [each for each in chosen for _ in range(wishes.images)],
+            provider=wishes.providers[0],
+            template=(wishes.template or None) if own is None else None,
+            prompt=own,
+            shape=wishes.shape,
+            images=wishes.images if together else 1,
+            route=Route(
+                wishes.how,  # type: ignore[arg-type]  # one of HOWS, and not EACH
+                tuple(Among(name, card.id if card else None) for name, card in cards),
+            ),
+        )
+        return
     for name in wishes.providers:
         card = _model(quoting()[name], wishes)
         # A model that makes fewer images per call than are wanted is called once for each.
@@ -557,11 +596,13 @@ def _offer(ask: Ask, actor: Actor) -> Offered:
     """From the same offer that asking makes."""
     offered = generate.offer(ask, actor)
     paths = {each.id: each.category_path for each in ask.products}
+    first = offered.wanted[0].provider if ask.route and offered.wanted else ask.provider
+    most = None if offered.ceiling_micros is None else max(offered.ceiling_micros, offered.most_micros or 0)
     return Offered(
-        provider=ask.provider,
+        provider=first,
         images=sum(each.images for each in offered.wanted),
         expected_micros=offered.expected_micros,
-        ceiling_micros=offered.ceiling_micros,
+        ceiling_micros=most,
         simulated=offered.simulated,
         missing=offered.missing,
         spending=tuple(
@@ -576,8 +617,29 @@ def _offer(ask: Ask, actor: Actor) -> Offered:
             )
             for each in offered.wanted
         ),
-        seconds=_card_of(ask).typical_s,
+        seconds=_typical_s(ask, offered),
+        because=_because(offered),
     )
+
+
+def _name_of(ask: Ask) -> str:
+    """What an ask is called among those of its form."""
+    return ROUTED if ask.route else ask.provider
+
+
+def _typical_s(ask: Ask, offered: generate.Offer) -> float:
+    if not ask.route:
+        return _card_of(ask).typical_s
+    cards = (model_card(quoting()[each.provider], each.model) for each in offered.wanted[:1])
+    return max((card.typical_s for card in cards if card is not None), default=0.0)
+
+
+def _because(offered: generate.Offer) -> str:
+    """Who of several is asked first and why, where it is the same for all."""
+    if not offered.routes:
+        return ""
+    first = quoting()[offered.wanted[0].provider].label
+    return f"{first} first, {offered.routes[0].because}."
 
 
 def first_offer(ask: Ask, text: str, brand: str, actor: Actor, state: ProviderRow) -> Offered:
@@ -617,7 +679,7 @@ def price(
     able = {each.name: each for each in now.states if not _off(each)}
     try:
         for ask in _asks(wishes, chosen, now.templates):
-            if ask.provider not in able:
+            if not ask.route and ask.provider not in able:
                 raise BadInput("this provider cannot be asked now; choose another", field="provider")
             offers.append(
                 first_offer(ask, wishes.prompt or "", now.brand, actor, able[ask.provider])
@@ -643,6 +705,7 @@ def price(
         note=_note(expected, ceiling, images) if asks_now else "",
         seconds=max((_seconds(each, able[each.provider]) for each in offers), default=None),
         left=_left(spending, now.budgets) if asks_now else "",
+        because=next((each.because for each in offers if each.because), "") if asks_now else "",
         short=(
             f"{count(room.fits)} of {count(room.asked)} fit the budget now; the rest waits."
             if room and room.fits < room.asked
@@ -653,7 +716,11 @@ def price(
         missing_count=len(missing),
         products=len(chosen),
         simulated=bool(offers) and all(each.simulated for each in offers) and expected != 0,
-        agreed={each.provider: each.expected_micros for each in offers if each.expected_micros is not None},
+        agreed={
+            ROUTED if each.because else each.provider: each.expected_micros
+            for each in offers
+            if each.expected_micros is not None
+        },
     )
 
 
