@@ -1,5 +1,7 @@
 """What every test may use. Stories are built with `tests.build`."""
 
+from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,14 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the folder ../shared with sample files is not here")
     return SHARED
+
+
+@pytest.fixture(scope="session", autouse=True)
+def the_day_of_the_facts() -> Iterator[None]:
+    """The day on which the tables were read: what has stopped since would fail the tests that name it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("packshot.providers.openai.today", lambda: date(2026, 11, 22))
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -5,6 +5,9 @@ import base64
 import copy
 import json
 import random
+import struct
+import zlib
+from dataclasses import replace
 from datetime import date
 from uuid import uuid4
 
@@ -25,9 +28,22 @@ from packshot.kernel.errors import (
     Unsure,
 )
 from packshot.providers.conformance import delivery_is_complete
-from packshot.providers.contract import RAW_LIMIT, Account, AttemptRef, Delivery, ImageRequest, ModelCard
+from packshot.providers.contract import (
+    RAW_LIMIT,
+    Account,
+    AttemptRef,
+    Delivery,
+    ImageRequest,
+    InputImage,
+    Inspectable,
+    Inspection,
+    ModelCard,
+    Role,
+)
 from packshot.providers.http import GuardedClient
-from packshot.providers.openai import CARDS, OpenAI, wire_request
+from packshot.providers.multipart import Upload, form
+from packshot.providers.openai import CARDS, OpenAI, wire_edit, wire_request
+from tests.forms import read
 
 KEY = "sk-proj-1234567890abcdef"
 LIVING = [card for card in CARDS if not card.retired]
@@ -35,6 +51,26 @@ REQUEST = ImageRequest("gpt-image-2", "A linen apron on a wooden table")
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 )
+
+
+def png(width_px: int, height_px: int, *, alpha: bool = False) -> bytes:
+    """A PNG as far as anybody reads it before it is sent."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width_px, height_px, 8, 6 if alpha else 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+
+
+def picture(
+    width_px: int = 640, height_px: int = 480, role: Role = "image", *, alpha: bool = False
+) -> InputImage:
+    content = png(width_px, height_px, alpha=alpha)
+    return InputImage(role, "image/png", width_px, height_px, len(content), content)
+
+
+EDIT = replace(REQUEST, inputs=(picture(),))
 
 
 def attempt(deadline_s: float = 5.0) -> AttemptRef:
@@ -88,11 +124,34 @@ def schema(specs):
     )
 
 
+@pytest.fixture(scope="module")
+def edit_schema(specs):
+    """The same for the form of an edit; a file is text to a schema."""
+    document = json.loads((specs / "openai-images.openapi.json").read_text())
+    delta = json.loads((specs / "openai-images.delta-2026-11.json").read_text())
+    wanted = document["components"]["schemas"]["CreateImageEditRequest"]
+    properties = wanted["properties"]
+    properties["model"] = {"enum": delta["model_enum"]}
+    properties["quality"] = {"enum": delta["quality_enum"]}
+    properties["complexity"] = {"enum": delta["edit_new_fields"]["complexity"]}
+    properties["output_compression"] |= {"minimum": 0, "maximum": 100}
+    properties["image"] = properties["image"]["anyOf"][1]  # we always send a list
+    for field in {"response_format", "user"}:
+        del properties[field]
+    wanted["additionalProperties"] = False
+    registry = referencing.Registry().with_resource("spec", referencing.Resource(document, DRAFT202012))
+    return jsonschema.Draft202012Validator(
+        {"$ref": "spec#/components/schemas/CreateImageEditRequest"}, registry=registry
+    )
+
+
 @st.composite
-def requests(draw: st.DrawFn) -> ImageRequest:
+def requests(draw: st.DrawFn, *, edits: bool = False) -> ImageRequest:
     card: ModelCard = draw(st.sampled_from(LIVING))
     options = {}
     for option in card.options:
+        if option.name == ("moderation" if edits else "input_fidelity"):
+            continue  # of the other kind of call
         values = {
             "choice": st.sampled_from(option.choices or ("",)),
             "integer": st.integers(option.minimum or 0, option.maximum or 0),
@@ -107,7 +166,19 @@ def requests(draw: st.DrawFn) -> ImageRequest:
         images=draw(st.integers(1, card.max_images)),
         seed=draw(st.none() | st.integers(0, 2**32)),
         options=options,
+        inputs=draw(pictures()) if edits else (),
     )
+
+
+@st.composite
+def pictures(draw: st.DrawFn) -> tuple[InputImage, ...]:
+    """One to sixteen of any size, and perhaps a mask for the first."""
+    sides = st.integers(1, 5000)
+    given = [picture(draw(sides), draw(sides)) for _ in range(draw(st.integers(1, 16)))]
+    if draw(st.booleans()):
+        mask = picture(given[0].width_px, given[0].height_px, "mask", alpha=True)
+        given.insert(draw(st.integers(0, len(given))), mask)
+    return tuple(given)
 
 
 @settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -130,12 +201,51 @@ def test_every_request_it_can_send_fits_the_specification(schema, request):
         assert body["output_format"] in ("jpeg", "webp")
 
 
+def as_document(parts: list[tuple[str, str | Upload]]) -> dict[str, object]:
+    """A form's parts as the JSON that its schema describes."""
+    document: dict[str, object] = {}
+    for name, value in parts:
+        if name.endswith("[]"):
+            assert isinstance(value, Upload)
+            document.setdefault(name[:-2], []).append(value.content.decode("latin-1"))
+        elif isinstance(value, Upload):
+            document[name] = value.content.decode("latin-1")
+        else:
+            assert name not in document, f"{name} twice"
+            document[name] = int(value) if name in ("n", "output_compression") else value
+    return document
+
+
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(request=requests(edits=True))
+def test_every_edit_it_can_send_fits_the_specification(edit_schema, request):
+    try:
+        parts = read(*form(wire_edit(request)))
+    except BadInput:
+        assume(False)
+    document = as_document(parts)
+    edit_schema.validate(document)
+    sent = [value for _, value in parts if isinstance(value, Upload)]
+    mask = request.input("mask")
+    given = [each for each in request.inputs if each.role == "image"]
+    # In the order in which the prompt may speak of them, the mask at the end, and nothing lost on the way.
+    assert [each.content for each in sent] == [each.content for each in [*given, *([mask] if mask else [])]]
+    assert {each.media_type for each in sent} == {"image/png"}
+    assert ("mask" in document) == (mask is not None)
+    if "input_fidelity" in document:
+        assert request.model in ("gpt-image-1.5", "chatgpt-image-latest")
+    if document["background"] == "transparent":
+        assert document["output_format"] in ("png", "webp")
+
+
 def test_every_model_in_every_shape_with_every_choice_fits_the_specification(schema):
     sent = 0
     for card in LIVING:
         for shape in card.shapes:
             for option in card.options:
                 for choice in option.choices:
+                    if option.name == "input_fidelity":
+                        continue  # of an edit
                     companions = {"output_format": "webp"} if option.name != "output_format" else {}
                     request = ImageRequest(card.id, "x", shape, options={**companions, option.name: choice})
                     schema.validate(wire_request(request))
@@ -152,9 +262,80 @@ def test_what_leaves_is_that_request_with_the_key(serving, reply):
     assert json.loads(asked.body) == wire_request(request)
 
 
+def test_what_leaves_for_an_edit_is_its_form_with_the_key(serving, reply):
+    request = replace(
+        EDIT, prompt="Äpfel — 日本", inputs=(picture(), picture(64, 64), picture(role="mask", alpha=True))
+    )
+    _, loopback = outcome(serving, lambda asked: reply.of({}), request)
+    (asked,) = loopback.asked
+    assert (asked.method, asked.path) == ("POST", "/v1/images/edits")
+    assert asked.headers["authorization"] == f"Bearer {KEY}"
+    parts = read(asked.body, asked.headers["content-type"])
+    assert parts == list(wire_edit(request))
+    assert dict(parts)["prompt"] == "Äpfel — 日本"
+    assert [name for name, _ in parts][-3:] == ["image[]", "image[]", "mask"]
+    assert "moderation" not in dict(parts)
+
+
+def with_mask(mask: InputImage, **options: object) -> ImageRequest:
+    return replace(EDIT, inputs=(picture(), mask), options=options)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        with_mask(picture(641, 480, "mask", alpha=True)),
+        with_mask(replace(picture(role="mask", alpha=True), media_type="image/webp")),
+        with_mask(replace(picture(role="mask", alpha=True), size_bytes=4_000_000)),
+        replace(EDIT, inputs=(replace(picture(), size_bytes=50_000_000),)),
+        replace(EDIT, inputs=(picture(),) * 17),
+        replace(EDIT, inputs=(picture(role="mask", alpha=True),)),
+        replace(EDIT, inputs=(picture(), picture(role="style"))),
+        replace(EDIT, inputs=(picture(), *[picture(role="mask", alpha=True)] * 2)),
+    ],
+    ids=["mask of another size", "mask that is no PNG", "mask too heavy", "picture too heavy", "too many",
+         "a mask alone", "a style", "two masks"],
+)  # fmt: skip
+def test_pictures_that_no_edit_takes_are_refused_at_the_quote_and_never_sent(serving, reply, request_):
+    with pytest.raises(BadInput) as refused:
+        OpenAI(Account("", "https://api.openai.com", simulated=True), None).quote(request_)
+    assert refused.value.field == "inputs"
+    error, loopback = outcome(serving, lambda asked: reply.of({}), request_)
+    assert (type(error), error.charge, loopback.asked) == (Refused, "free", [])
+
+
+@pytest.mark.parametrize(
+    ("request_", "why"),
+    [
+        (with_mask(picture(role="mask")), "no transparency"),
+        (replace(EDIT, inputs=(replace(picture(), content=b""),)), "no bytes"),
+    ],
+)
+def test_bytes_that_no_edit_takes_never_leave(serving, reply, request_, why):
+    error, loopback = outcome(serving, lambda asked: reply.of({}), request_)
+    assert (type(error), error.kind, error.charge) == (Refused, "bad_input_image", "free")
+    assert why in error.reason
+    assert loopback.asked == []
+
+
+def test_an_edit_whose_usage_does_not_tell_pictures_from_words_has_no_cost(serving, reply):
+    """Pictures cost more than words, so reading their tokens as words would book too little."""
+    data = [{"b64_json": base64.b64encode(PNG).decode()}]
+    usage = {"input_tokens": 300, "output_tokens": 100, "total_tokens": 400}
+    result, _ = outcome(serving, lambda asked: reply.of({"data": data, "usage": usage}), EDIT)
+    assert result.cost is None
+    usage["input_tokens_details"] = {"text_tokens": 10, "image_tokens": 290}
+    result, _ = outcome(serving, lambda asked: reply.of({"data": data, "usage": usage}), EDIT)
+    assert result.cost == 10 * 5 + 290 * 8 + 100 * 30
+
+
 @pytest.mark.parametrize(
     ("request_", "field"),
     [
+        (ImageRequest("gpt-image-1.5", "x", options={"input_fidelity": "high"}), "input_fidelity"),
+        (replace(EDIT, options={"input_fidelity": "high"}), "input_fidelity"),
+        (replace(EDIT, model="gpt-image-1-mini", options={"input_fidelity": "low"}), "input_fidelity"),
+        (replace(EDIT, options={"moderation": "low"}), "moderation"),
         (ImageRequest("gpt-image-2", "x", options={"quality": "xhigh"}), "quality"),
         (ImageRequest("gpt-image-2", "x", options={"complexity": "low"}), "complexity"),
         (ImageRequest("gpt-image-2.5-flare", "x", options={"complexity": "low"}), "complexity"),
@@ -174,7 +355,7 @@ def test_what_leaves_is_that_request_with_the_key(serving, reply):
 )
 def test_what_no_call_can_ask_is_refused_at_the_quote_and_never_sent(serving, reply, request_, field):
     with pytest.raises(BadInput) as refused:
-        wire_request(request_)
+        (wire_edit if request_.inputs else wire_request)(request_)
     assert refused.value.field == field
     error, loopback = outcome(serving, lambda asked: reply.of({}), request_)
     assert isinstance(error, Refused)
@@ -281,6 +462,106 @@ def test_retirements_are_those_of_the_november_delta(specs):
     for model, on in (delta["retired"] | delta["scheduled"]).items():
         assert cards[model].retires_on == date.fromisoformat(on)
         assert cards[model].retired == (model in delta["retired"])
+
+
+def test_a_model_is_retired_on_the_day_it_stops(monkeypatch):
+    adapter = OpenAI(Account("", "https://api.openai.com", simulated=True), None)
+
+    def standing(day: date) -> dict[str, bool]:
+        monkeypatch.setattr("packshot.providers.openai.today", lambda: day)
+        return {card.id: card.retired for card in adapter.models()}
+
+    before, after = standing(date(2026, 11, 30)), standing(date(2026, 12, 1))
+    assert {model for model in after if after[model] and not before[model]} == {
+        "gpt-image-1.5", "chatgpt-image-latest", "gpt-image-1-mini",
+    }  # fmt: skip
+    with pytest.raises(BadInput, match="retired by its provider; use gpt-image-2"):
+        adapter.quote(ImageRequest("gpt-image-1-mini", "An apron"))
+
+
+# -- looking at the account -----------------------------------------------------------------------
+
+
+def inspected(serving, answering, key: str = KEY) -> tuple[Inspection, object]:
+    async def story():
+        async with serving(answering) as loopback:
+            client = GuardedClient(loopback.url)
+            adapter = OpenAI(Account(key, loopback.url, simulated=True), client)
+            assert isinstance(adapter, Inspectable)
+            try:
+                return await adapter.inspect(), loopback
+            finally:
+                await client.aclose()
+
+    return asyncio.run(story())
+
+
+def models(*entries: object) -> dict[str, object]:
+    return {"object": "list", "data": list(entries)}
+
+
+def test_the_list_of_models_proves_the_key_and_says_what_stops(specs, serving, reply):
+    recorded = json.loads((specs / "examples" / "openai-model-object-shutdown-date.json").read_text())
+    listed = models(
+        recorded["response"]["body"],
+        {"id": "gpt-image-1.5", "object": "model", "shutdown_date": "2026-12-01"},
+        {"id": "gpt-image-2", "object": "model", "shutdown_date": None},
+        {"id": "gpt-4o", "object": "model", "shutdown_date": "2026-12-24"},
+    )
+    found, loopback = inspected(serving, lambda asked: reply.of(listed))
+    (asked,) = loopback.asked
+    assert (asked.method, asked.path) == ("GET", "/v1/models")
+    assert asked.headers["authorization"] == f"Bearer {KEY}"
+    assert found.key_works is True
+    # Only what is known by name here: the account's other models are none of Packshot's business.
+    assert found.stops == {"gpt-image-1": date(2026, 10, 23), "gpt-image-1.5": date(2026, 12, 1)}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "works"),
+    [
+        (
+            401,
+            {"error": {"message": f"Incorrect API key provided: {KEY}.", "code": "invalid_api_key"}},
+            False,
+        ),
+        (403, {"error": {"message": "Missing scopes: api.model.read"}}, None),
+        (429, {"error": {"message": "Slow down", "code": "rate_limit_exceeded"}}, None),
+        (500, "<html>", None),
+        (200, "<html>", None),
+        (200, {"data": None}, None),
+        (200, [], None),
+    ],
+)
+def test_what_the_list_does_not_prove_is_not_claimed(serving, reply, status, body, works):
+    sent = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+    found, _ = inspected(serving, lambda asked: reply(status, sent))
+    assert found.key_works is works
+    assert found.detail
+    assert KEY not in found.detail
+    assert found.stops == {}
+
+
+def test_a_list_with_nonsense_in_it_says_what_can_be_read(serving, reply):
+    listed = models(
+        None, 7, {}, {"id": 5}, {"id": "gpt-image-2", "shutdown_date": "soon"},
+        {"id": "gpt-image-1-mini", "shutdown_date": "2026-12-01T00:00:00Z"}, {"id": "gpt-image-1.5"},
+    )  # fmt: skip
+    found, _ = inspected(serving, lambda asked: reply.of(listed))
+    assert (found.key_works, found.stops) == (True, {"gpt-image-1-mini": date(2026, 12, 1)})
+
+
+@pytest.mark.parametrize("raw", [b"", b"HTTP/1.1 200 OK\r\ncontent-length: 90000000\r\n\r\n{"])
+def test_a_provider_that_cannot_be_asked_says_nothing_of_the_key(serving, reply, raw):
+    found, _ = inspected(serving, lambda asked: reply(raw=raw))
+    assert found.key_works is None
+    assert "could not be asked" in found.detail
+
+
+def test_a_key_that_is_not_set_is_known_not_to_work(serving, reply):
+    found, loopback = inspected(serving, lambda asked: reply.of(models()), key="")
+    assert (found.key_works, loopback.asked) == (False, [])
+    assert "OPENAI_API_KEY is not set" in found.detail
 
 
 # -- answers nobody recorded --------------------------------------------------------------------

@@ -360,9 +360,9 @@ def test_openai_wants_a_key_everywhere(client, steady, headers):
 
 
 def test_an_unknown_openai_path_is_a_404_in_its_own_words(client, steady):
-    answer = client.post(f"{steady.openai_url}/v1/images/edits", headers=OPENAI_KEY)
+    answer = client.post(f"{steady.openai_url}/v1/images/variations", headers=OPENAI_KEY)
     assert answer.status_code == 404
-    assert answer.json()["error"]["message"] == "Invalid URL (POST /v1/images/edits)"
+    assert answer.json()["error"]["message"] == "Invalid URL (POST /v1/images/variations)"
 
 
 def test_usage_makes_the_bill_to_the_last_fraction(client, simulator):

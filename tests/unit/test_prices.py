@@ -2,9 +2,11 @@
 
 import re
 import tomllib
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from importlib.resources import files
+from math import ceil
 
 import pytest
 from hypothesis import given
@@ -12,13 +14,14 @@ from hypothesis import strategies as st
 
 from packshot.kernel.money import micros
 from packshot.providers.conformance import offline
-from packshot.providers.contract import ImageRequest
+from packshot.providers.contract import ImageRequest, InputImage
 from packshot.providers.flux import CARDS as FLUX_CARDS
 from packshot.providers.flux import Flux
 from packshot.providers.openai import CARDS as OPENAI_CARDS
 from packshot.providers.openai import OpenAI, wire_request
 from packshot.providers.prices import flux_prices, openai_prices, stability_prices
 from packshot.providers.stability_cards import CARDS as STABILITY_CARDS
+from packshot.simulator import openai_models
 
 OPENAI, FLUX = openai_prices(), flux_prices()
 LIVING = [card for card in OPENAI_CARDS if not card.retired]
@@ -156,6 +159,67 @@ def test_no_bill_at_the_listed_prices_exceeds_what_was_reserved(card, quality, i
         asked = round((len(prompt.encode()) + 6) * share)
         bill = OPENAI.bill(card.id, usage(images * asked, images * int(tokens_out)))
         assert bill <= ceiling
+
+
+# -- pictures that go into OpenAI's models ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("size", "patches"), [((1024, 1024), 1024), ((1800, 2400), 1452), ((2400, 1800), 1452)]
+)
+def test_the_guides_worked_examples_of_patches_come_out(size, patches):
+    assert OPENAI.picture_tokens.by_patches(*size) == patches
+
+
+@pytest.mark.parametrize(
+    ("size", "low", "high"),
+    [
+        # 512 x 512: one tile. 512 x 768: two. Fitted into 2048 x 512: four.
+        ((1024, 1024), 65 + 129, 65 + 129 + 4160),
+        ((1024, 1536), 65 + 2 * 129, 65 + 2 * 129 + 6240),
+        ((4096, 1024), 65 + 4 * 129, 65 + 4 * 129 + 6240),
+    ],
+)
+def test_the_guides_rule_of_tiles_comes_out(size, low, high):
+    count = OPENAI.picture_tokens.by_tiles
+    assert (count(*size, finely=False), count(*size, finely=True)) == (low, high)
+
+
+@given(
+    card=st.sampled_from(LIVING),
+    sizes=st.lists(st.tuples(st.integers(1, 5000), st.integers(1, 5000)), min_size=1, max_size=16),
+    finely=st.booleans(),
+    images=st.integers(1, 4),
+)
+def test_no_bill_of_an_edit_exceeds_what_was_reserved(card, sizes, finely, images):
+    """The simulator counts by its own table, and each picture once for each image that is made."""
+    model = openai_models.MODELS[card.id]
+    finely = finely and model.fidelity
+    pictures = tuple(InputImage("image", "image/png", *size, 1000) for size in sizes)
+    options = {"quality": "low"} | ({"input_fidelity": "high"} if finely else {})
+    request = ImageRequest(card.id, "An apron", images=images, options=options, inputs=pictures)
+    quote = offline(OpenAI).quote(request)
+    shown = images * sum(model.input_tokens(*size, finely) for size in sizes)
+    asked = images * openai_models.text_tokens("An apron")
+    made = images * model.output_tokens(1024, 1024, "low")
+    bill = OPENAI.bill(card.id, usage(asked + shown, made, image_tokens=shown), pictures=True)
+    assert bill == ceil(
+        model.dollars(text_tokens=asked, picture_tokens=shown, output_tokens=made) * 1_000_000
+    )
+    assert bill <= quote.ceiling
+    # What the pictures are expected to add is what they add, but for the rounding of both quotes.
+    without = offline(OpenAI).quote(replace(request, inputs=(), options={"quality": "low"}))
+    assert abs(quote.expected - without.expected - shown * model.image_in * 1_000_000) <= 1
+    assert ("not published" in quote.note) == (not model.shutdown)
+
+
+def test_pictures_make_a_call_dearer_and_only_by_what_they_count():
+    quote = offline(OpenAI).quote
+    plain = ImageRequest("gpt-image-1.5", "An apron")
+    shown = replace(plain, inputs=(InputImage("image", "image/png", 1024, 1024, 1000),))
+    assert quote(shown).expected - quote(plain).expected == 194 * 8
+    finely = replace(shown, options={"input_fidelity": "high"})
+    assert quote(finely).expected - quote(plain).expected == 4354 * 8
 
 
 # -- FLUX ---------------------------------------------------------------------------------------

@@ -1,6 +1,8 @@
 """What a model card allows: one check for the form, the API and the adapter alike."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime
 
 from packshot.kernel.errors import BadInput, Refused
 from packshot.providers.contract import ImageRequest, JsonValue, ModelCard, Option
@@ -52,6 +54,18 @@ def _check_inputs(request: ImageRequest, card: ModelCard) -> None:
             raise BadInput(f"{card.label} takes {'one' if taken else 'no'} {role} picture.", field="inputs")
     if "mask" in roles and not given:
         raise BadInput("A mask says what to change of a picture, and there is none.", field="inputs")
+
+
+def today() -> date:
+    """The day in UTC. Providers name the day on which a model stops, and no hour."""
+    return datetime.now(UTC).date()
+
+
+def as_of(cards: tuple[ModelCard, ...], day: date) -> tuple[ModelCard, ...]:
+    """The cards, retired where that day has come: nobody edits a table in the night when a model stops."""
+    return tuple(
+        replace(card, retired=True) if card.retires_on and card.retires_on <= day else card for card in cards
+    )
 
 
 def refusal(error: BadInput) -> Refused:

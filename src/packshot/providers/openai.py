@@ -1,11 +1,15 @@
-"""OpenAI Images: one POST answers with the picture itself, in base64, and with the tokens it used."""
+"""OpenAI Images: one POST answers with the picture itself, in base64, and with the tokens it used.
+
+A request without pictures is a JSON document for `generations`; one with pictures is a form for `edits`.
+"""
 
 import base64
 import binascii
 import re
 from datetime import date
+from functools import lru_cache
 
-from packshot.imaging.header import BadImage
+from packshot.imaging.header import BadImage, has_alpha
 from packshot.kernel.errors import (
     BadAnswer,
     BadInput,
@@ -25,13 +29,15 @@ from packshot.providers.answers import (
     wait_s,
     words,
 )
-from packshot.providers.cards import accept, refusal
+from packshot.providers.cards import accept, as_of, refusal, today
 from packshot.providers.contract import (
     Account,
     AttemptRef,
     Delivery,
     GeneratedImage,
     ImageRequest,
+    InputImage,
+    Inspection,
     JsonValue,
     Limits,
     ModelCard,
@@ -40,7 +46,8 @@ from packshot.providers.contract import (
     Quote,
     Ticket,
 )
-from packshot.providers.http import Answer, GuardedClient, NotJson
+from packshot.providers.http import Answer, CallFailed, GuardedClient, NotJson
+from packshot.providers.multipart import Part, Upload, form
 from packshot.providers.prices import openai_prices
 from packshot.providers.redact import redacted, scrubbed
 
@@ -48,6 +55,12 @@ _DEADLINE_S = 300  # pictures take up to two minutes, more at the highest qualit
 # One uncompressed picture of our largest size is 8 MB in base64. More per call fills the worker's memory.
 _BYTES_PER_IMAGE = 12 * 1024 * 1024
 _MAX_IMAGES = 4
+# Of an edit: the first is the one that a mask applies to.
+_MAX_INPUTS = 16
+_INPUT_BYTES = 50_000_000
+_MASK_BYTES = 4_000_000
+_INSPECT_DEADLINE_S = 30
+_MODEL_LIST_BYTES = 4 * 1024 * 1024
 
 # Sides are multiples of 16 between 655,360 and 8,294,400 pixels; above 2560x1440 is experimental.
 _SIZES = {
@@ -85,7 +98,18 @@ def _quality(*levels: str) -> Option:
 
 
 _COMMON = (_BACKGROUND, _FORMAT, _COMPRESSION, _MODERATION)
-_OPTIONS_1 = (_quality(), *_COMMON)
+_OPTIONS_2 = (_quality(), *_COMMON)
+# GPT Image 2 and later answer 400 to it (invalid_input_fidelity_model), and always look finely. So does mini,
+# which never does.
+_FIDELITY = Option(
+    "input_fidelity",
+    "Likeness to the pictures given",
+    "choice",
+    None,
+    ("low", "high"),
+    help="High keeps faces and details, and costs more. For requests with pictures.",
+)
+_OPTIONS_15 = (*_OPTIONS_2, _FIDELITY)
 _OPTIONS_25 = (_quality("xhigh", "max"), *_COMMON)
 _OPTIONS_26 = (*_OPTIONS_25, _COMPLEXITY)
 
@@ -113,6 +137,8 @@ def _card(
         successor="gpt-image-2" if retires_on else None,
         typical_s=typical_s,
         note=note,
+        max_inputs=_MAX_INPUTS,
+        takes_mask=True,
     )
 
 
@@ -133,17 +159,17 @@ def _gone(model: str, label: str, on: date) -> ModelCard:
 # its prices are published; those of 2.5 and 2.6 are derived.
 _STOPS = date(2026, 12, 1)
 CARDS = (
-    _card("gpt-image-2", "GPT Image 2", _OPTIONS_1, note="Transparent backgrounds are a preview."),
+    _card("gpt-image-2", "GPT Image 2", _OPTIONS_2, note="Transparent backgrounds are a preview."),
     _card("gpt-image-2.6-flare", "GPT Image 2.6 Flare", _OPTIONS_26, typical_s=20),
     _card("gpt-image-2.6-sunburst", "GPT Image 2.6 Sunburst", _OPTIONS_26, typical_s=40),
     _card("gpt-image-2.5-flare", "GPT Image 2.5 Flare", _OPTIONS_25, typical_s=20),
     _card("gpt-image-2.5-sunburst", "GPT Image 2.5 Sunburst", _OPTIONS_25, typical_s=40),
     _card("gpt-image-2.5-flare-2026-09-08", "GPT Image 2.5 Flare (2026-09-08)", _OPTIONS_25),
     _card("gpt-image-2.5-sunburst-2026-09-08", "GPT Image 2.5 Sunburst (2026-09-08)", _OPTIONS_25),
-    _card("gpt-image-2-2026-04-21", "GPT Image 2 (2026-04-21)", _OPTIONS_1),
-    _card("gpt-image-1.5", "GPT Image 1.5", _OPTIONS_1, _THREE_SHAPES, retires_on=_STOPS),
-    _card("chatgpt-image-latest", "ChatGPT Image", _OPTIONS_1, _THREE_SHAPES, retires_on=_STOPS),
-    _card("gpt-image-1-mini", "GPT Image 1 mini", _OPTIONS_1, _THREE_SHAPES, retires_on=_STOPS, typical_s=15),
+    _card("gpt-image-2-2026-04-21", "GPT Image 2 (2026-04-21)", _OPTIONS_2),
+    _card("gpt-image-1.5", "GPT Image 1.5", _OPTIONS_15, _THREE_SHAPES, retires_on=_STOPS),
+    _card("chatgpt-image-latest", "ChatGPT Image", _OPTIONS_15, _THREE_SHAPES, retires_on=_STOPS),
+    _card("gpt-image-1-mini", "GPT Image 1 mini", _OPTIONS_2, _THREE_SHAPES, retires_on=_STOPS, typical_s=15),
     _gone("gpt-image-1", "GPT Image 1", date(2026, 10, 23)),
     _gone("dall-e-3", "DALL·E 3", date(2026, 5, 12)),
     _gone("dall-e-2", "DALL·E 2", date(2026, 5, 12)),
@@ -165,7 +191,7 @@ _ERROR_WAIT_S = 10.0
 
 
 class OpenAI:
-    """GPT Image over the Images API. Makes pictures from words; it never edits here."""
+    """GPT Image over the Images API: pictures from words, and from words and pictures."""
 
     name = "openai"
     label = "OpenAI"
@@ -182,47 +208,93 @@ class OpenAI:
         self._client = client
 
     def models(self) -> tuple[ModelCard, ...]:
-        return CARDS
+        return cards()
 
     def quote(self, request: ImageRequest) -> Quote:
-        body = wire_request(request)
+        fields = _fields(request)
         return openai_prices().quote(
             request.model,
             prompt=request.prompt,
-            size=body["size"],
-            quality=body["quality"],
+            size=fields["size"],
+            quality=fields["quality"],
             images=request.images,
+            pictures=[(each.width_px, each.height_px) for each in request.inputs],
+            finely=fields.get("input_fidelity") == "high",
         )
 
     async def submit(self, request: ImageRequest, attempt: AttemptRef) -> Ticket | Delivery:
-        try:
-            body = wire_request(request)
-        except BadInput as error:
-            raise refusal(error) from error
-        key = usable_key(self._key, self.key_variable)
-        answer = await paid(
-            self._client.post(
-                "/v1/images/generations",
-                json_body=body,
-                headers={"authorization": f"Bearer {key}"},
-                deadline_s=min(attempt.deadline_s, _DEADLINE_S),
-                max_bytes=request.images * _BYTES_PER_IMAGE,
-            )
-        )
+        answer = await (self._edit if request.inputs else self._generate)(request, attempt)
         if not 200 <= answer.status < 300:
             raise told_by(answer, _trouble(answer, self._key), key=self._key)
-        return self._delivery(answer, request.model)
+        return self._delivery(answer, request)
 
     async def collect(self, ticket: Ticket, attempt: AttemptRef) -> Delivery | Pending:
         # No ticket of ours exists: the one call that pays is the one that delivers.
         raise BadAnswer("OpenAI keeps no result to collect.", kind="bad_answer", charge="unknown")
 
-    def _delivery(self, answer: Answer, model: str) -> Delivery:
+    async def inspect(self) -> Inspection:
+        """The list of models, which proves the key and says which of them stop, and when."""
+        try:
+            answer = await self._client.get(
+                "/v1/models",
+                headers=self._headers(),
+                deadline_s=_INSPECT_DEADLINE_S,
+                max_bytes=_MODEL_LIST_BYTES,
+            )
+        except Misconfigured as error:
+            return Inspection(False, error.reason)
+        except CallFailed as error:
+            told = scrubbed(str(error), secrets=[self._key])
+            return Inspection(None, f"OpenAI could not be asked: {told}")
+        if answer.status == 200:
+            stops = _stops(answer)
+            return Inspection(True, "The key works.", stops=stops) if stops is not None else _UNREADABLE
+        trouble = _trouble(answer, self._key)
+        # A key may be good and still not be let at the list: a restricted one, or one of an unpaid account.
+        return Inspection(False if answer.status == 401 else None, trouble.reason)
+
+    async def _generate(self, request: ImageRequest, attempt: AttemptRef) -> Answer:
+        try:
+            body = wire_request(request)
+        except BadInput as error:
+            raise refusal(error) from error
+        return await paid(
+            self._client.post(
+                "/v1/images/generations",
+                json_body=body,
+                headers=self._headers(),
+                deadline_s=min(attempt.deadline_s, _DEADLINE_S),
+                max_bytes=request.images * _BYTES_PER_IMAGE,
+            )
+        )
+
+    async def _edit(self, request: ImageRequest, attempt: AttemptRef) -> Answer:
+        try:
+            parts = wire_edit(request)
+        except BadInput as error:
+            raise refusal(error) from error
+        _check_bytes(request)
+        content, media_type = form(parts)
+        return await paid(
+            self._client.post_bytes(
+                "/v1/images/edits",
+                content=content,
+                media_type=media_type,
+                headers=self._headers(),
+                deadline_s=min(attempt.deadline_s, _DEADLINE_S),
+                max_bytes=request.images * _BYTES_PER_IMAGE,
+            )
+        )
+
+    def _headers(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {usable_key(self._key, self.key_variable)}"}
+
+    def _delivery(self, answer: Answer, request: ImageRequest) -> Delivery:
         try:
             document = members(answer.json())
         except NotJson as error:
             raise told_by(answer, BadAnswer(str(error), kind="bad_answer"), key=self._key) from error
-        cost = openai_prices().bill(model, document.get("usage"))
+        cost = openai_prices().bill(request.model, document.get("usage"), pictures=bool(request.inputs))
         images, problem = _images(document.get("data"))
         if not images:
             raise told_by(answer, BadAnswer(problem, kind="bad_answer", cost=cost), key=self._key)
@@ -230,13 +302,49 @@ class OpenAI:
         return Delivery(images, cost, request_id(answer), raw)
 
 
+def cards() -> tuple[ModelCard, ...]:
+    """The models as of today."""
+    return _cards(today())
+
+
+@lru_cache(maxsize=2)
+def _cards(day: date) -> tuple[ModelCard, ...]:
+    return as_of(CARDS, day)
+
+
 def wire_request(request: ImageRequest) -> dict[str, JsonValue]:
     """The body of one generation call. Raises BadInput for what no call could ask."""
-    card, options = accept(request, CARDS)
+    assert not request.inputs, "with pictures it is an edit"
+    return _fields(request)
+
+
+def wire_edit(request: ImageRequest) -> tuple[Part, ...]:
+    """The form of one edit call, pictures last. Raises BadInput for what no call could ask."""
+    fields = _fields(request)
+    # The official client knows no moderation level for edits, nor does the form's schema.
+    del fields["moderation"]
+    texts = [(name, str(value)) for name, value in fields.items()]
+    pictures = [each for each in request.inputs if each.role == "image"]
+    files = [("image[]", _upload(f"image-{number}", each)) for number, each in enumerate(pictures, 1)]
+    mask = request.input("mask")
+    if mask is not None:
+        files.append(("mask", _upload("mask", mask)))
+    return (*texts, *files)
+
+
+def _fields(request: ImageRequest) -> dict[str, JsonValue]:
+    """What both calls say, by name. Raises BadInput."""
+    card, options = accept(request, cards())
     if options["background"] == "transparent" and options["output_format"] == "jpeg":
         raise BadInput("A transparent background needs PNG or WebP.", field="background")
     if options["output_compression"] is not None and options["output_format"] == "png":
         raise BadInput("Compression can be set for JPEG and WebP only.", field="output_compression")
+    if request.inputs:
+        _check_pictures(request)
+        if options["moderation"] != "auto":
+            raise BadInput("Moderation cannot be chosen for a request with pictures.", field="moderation")
+    elif options.get("input_fidelity") is not None:
+        raise BadInput("Likeness needs a picture to be like.", field="input_fidelity")
     chosen = {name: value for name, value in options.items() if value is not None}
     # Never `response_format` or `style`: these models answer 400 unknown_parameter.
     return {
@@ -246,6 +354,65 @@ def wire_request(request: ImageRequest) -> dict[str, JsonValue]:
         "size": _SIZES[request.shape],
         **chosen,
     }
+
+
+def _check_pictures(request: ImageRequest) -> None:
+    for each in request.inputs:
+        if each.size_bytes >= _INPUT_BYTES:
+            raise BadInput(f"A picture must be smaller than {_INPUT_BYTES // 1_000_000} MB.", field="inputs")
+    first, mask = request.input("image"), request.input("mask")
+    if mask is None or first is None:
+        return
+    if mask.media_type != "image/png":
+        raise BadInput("The mask must be a PNG: what is transparent in it is changed.", field="inputs")
+    if mask.size_bytes >= _MASK_BYTES:
+        raise BadInput(f"The mask must be smaller than {_MASK_BYTES // 1_000_000} MB.", field="inputs")
+    if (mask.width_px, mask.height_px) != (first.width_px, first.height_px):
+        raise BadInput(
+            f"The mask must be as large as the first picture, {first.width_px} x {first.height_px} px; it is "
+            f"{mask.width_px} x {mask.height_px} px.",
+            field="inputs",
+        )
+
+
+def _check_bytes(request: ImageRequest) -> None:
+    """What only the bytes can tell, before they leave. Raises Refused."""
+    if not all(each.content for each in request.inputs):
+        raise Refused("A picture of the request has no bytes.", kind="bad_input_image")
+    mask = request.input("mask")
+    if mask is not None and not has_alpha(mask.content):
+        reason = "The mask has no transparency: make transparent what is to be changed."
+        raise Refused(reason, kind="bad_input_image")
+
+
+def _upload(name: str, picture: InputImage) -> Upload:
+    ending = picture.media_type.removeprefix("image/")
+    return Upload(f"{name}.{ending}", picture.media_type, picture.content)
+
+
+_UNREADABLE = Inspection(
+    None, "OpenAI's list of models cannot be read; the base URL may be another service's."
+)
+
+
+def _stops(answer: Answer) -> dict[str, date] | None:
+    """When models known here stop, as the list of models says; None where it is no such list."""
+    try:
+        listed = members(answer.json()).get("data")
+    except NotJson:
+        return None
+    if not isinstance(listed, list):
+        return None
+    known = {card.id for card in CARDS}
+    stops: dict[str, date] = {}
+    for entry in map(members, listed):
+        model, day = words(entry.get("id")), words(entry.get("shutdown_date"))
+        try:
+            if model in known and day:
+                stops[model] = date.fromisoformat(day[:10])
+        except ValueError:
+            continue  # a date that is none says nothing
+    return stops
 
 
 def _trouble(answer: Answer, key: str) -> ProviderError:

@@ -4,13 +4,13 @@ Exact until one rounding up to a micro-dollar. An unknown price is None, never 0
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from functools import cache
 from importlib.resources import files
-from math import ceil
+from math import ceil, floor, sqrt
 from typing import Any, Self
 
 from packshot.kernel.money import LARGEST, PER_DOLLAR, Micros, micros
@@ -18,6 +18,64 @@ from packshot.providers.contract import Quote
 
 UNKNOWN_NOTE = "The price of this choice is not known; it is not spent automatically."
 _PER_MILLION = Fraction(1, 1_000_000)
+
+
+@dataclass(frozen=True, slots=True)
+class PictureTokens:
+    """How many tokens a picture counts that goes in: by a published rule, and by a measured one."""
+
+    base: int
+    tile: int
+    square: int
+    oblong: int
+    patch_px: int
+    most_patches: int
+    enlarged_to_px: int
+    note: str
+
+    @classmethod
+    def of(cls, table: Mapping[str, Any]) -> Self:
+        tiles, patches = table["tiles"], table["patches"]
+        return cls(
+            tiles["base"],
+            tiles["tile"],
+            tiles["square"],
+            tiles["oblong"],
+            patches["side_px"],
+            patches["most"],
+            patches["enlarged_to_px"],
+            patches["note"],
+        )
+
+    def by_tiles(self, width: int, height: int, *, finely: bool, at_most: bool = False) -> int:
+        """GPT Image 1's count. `at_most`: where the rule leaves something open, the larger reading."""
+        short, long = sorted((width, height))
+        shrink = min(Fraction(1), Fraction(2048, long))
+        # Whether a small one is made larger is not said.
+        scale = Fraction(512, 1) / (short * shrink)
+        scale = shrink * (scale if at_most else min(scale, Fraction(1)))
+        tiles = ceil(short * scale / 512) * ceil(long * scale / 512)
+        square = short == long if at_most else 5 * short > 4 * long  # nearer to 1:1 than to 2:3
+        more = (self.square if square else self.oblong) if finely else 0
+        return self.base + tiles * self.tile + more
+
+    def by_patches(self, width: int, height: int) -> int:
+        """gpt-image-2's count, as measured."""
+        short, long = sorted((width, height))
+        short = max(short, -(-long // 3))
+        larger = max(Fraction(1), min(Fraction(2), Fraction(self.enlarged_to_px, long)))
+        sides = (short * larger, long * larger)
+        patches = self._cover(sides)
+        if patches <= self.most_patches:
+            return patches
+        # The guide's own steps for models with a budget; a square root is near enough in floating point.
+        shrink = sqrt(self.patch_px**2 * self.most_patches / (sides[0] * sides[1]))
+        each = [float(side) * shrink / self.patch_px for side in sides]
+        shrink *= min(floor(part) / part for part in each)
+        return min(self._cover([Fraction(int(float(side) * shrink)) for side in sides]), self.most_patches)
+
+    def _cover(self, sides: Sequence[Fraction]) -> int:
+        return ceil(sides[0] / self.patch_px) * ceil(sides[1] / self.patch_px)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +91,7 @@ class TokenPrice:
     times: Mapping[str, tuple[Fraction, Fraction]] | None
     spare_output_tokens: int
     note: str
+    by_patches: bool
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Self:
@@ -51,6 +110,7 @@ class TokenPrice:
             and {quality: (Fraction(low), Fraction(high)) for quality, (low, high) in times.items()},
             spare_output_tokens=row.get("spare_output_tokens", 0),
             note=row.get("note", ""),
+            by_patches=row["pictures"] == "patches",
         )
 
     def output(self, size: str, quality: str) -> tuple[Fraction, Fraction] | None:
@@ -87,9 +147,23 @@ class TokenPrices:
     version: str
     prompt_overhead_tokens: int
     models: Mapping[str, TokenPrice]
+    picture_tokens: PictureTokens
 
-    def quote(self, model: str, *, prompt: str, size: str, quality: str, images: int) -> Quote:
-        """The price of one call for `images` images, prompt included."""
+    def quote(
+        self,
+        model: str,
+        *,
+        prompt: str,
+        size: str,
+        quality: str,
+        images: int,
+        pictures: Sequence[tuple[int, int]] = (),
+        finely: bool = False,
+    ) -> Quote:
+        """The price of one call for `images` images, prompt included.
+
+        `pictures`: the sizes in pixels of those that go in, looked at `finely` where that is asked for.
+        """
         price = self.models.get(model)
         output = price.output(size, quality) if price else None
         if price is None or output is None:
@@ -99,19 +173,38 @@ class TokenPrices:
         # is billed with the whole prompt, as if asked for alone (measured by users of gpt-image-2).
         likely = len(prompt) // 4 + self.prompt_overhead_tokens
         longest = len(prompt.encode()) + self.prompt_overhead_tokens
+        counts = [self._counted(price, *size, finely=finely) for size in pictures]
+        shown = sum(tokens for tokens, _ in counts) * price.image_in
+        shown_most = sum(tokens for _, tokens in counts) * price.image_in
+        notes = [price.note, self.picture_tokens.note if counts and price.by_patches else ""]
         return Quote(
-            micros(images * (expected + likely * price.text_in)),
-            micros(images * (most + longest * price.text_in)),
+            micros(images * (expected + likely * price.text_in + shown)),
+            micros(images * (most + longest * price.text_in + shown_most)),
             self.version,
-            price.note,
+            " ".join(filter(None, notes)),
         )
 
-    def bill(self, model: str, usage: object) -> Micros | None:
-        """What the `usage` of an answer costs; None when it is missing, damaged, or the model is unknown."""
+    def _counted(self, price: TokenPrice, width: int, height: int, *, finely: bool) -> tuple[int, int]:
+        """Expected and most tokens of one picture that goes in."""
+        rule = self.picture_tokens
+        if price.by_patches:
+            return rule.by_patches(width, height), rule.by_tiles(width, height, finely=True, at_most=True)
+        return (
+            rule.by_tiles(width, height, finely=finely),
+            rule.by_tiles(width, height, finely=finely, at_most=True),
+        )
+
+    def bill(self, model: str, usage: object, *, pictures: bool = False) -> Micros | None:
+        """What the `usage` of an answer costs; None when it is missing, damaged, or the model is unknown.
+
+        With `pictures` in the request, it must say what they counted: they cost more than words.
+        """
         price = self.models.get(model)
         if price is None or not isinstance(usage, dict):
             return None
         details = usage.get("input_tokens_details")
+        if pictures and not isinstance(details, dict):
+            return None
         tokens_in = _count(usage.get("input_tokens"))
         tokens_out = _count(usage.get("output_tokens"))
         image_tokens = _count(details.get("image_tokens")) if isinstance(details, dict) else 0
@@ -198,7 +291,8 @@ def openai_prices() -> TokenPrices:
         model: TokenPrice.of({**rows[row["like"]], **row} if "like" in row else row)
         for model, row in rows.items()
     }
-    return TokenPrices(table["version"], table["prompt_overhead_tokens"], models)
+    tokens = PictureTokens.of(table)
+    return TokenPrices(table["version"], table["prompt_overhead_tokens"], models, tokens)
 
 
 @cache

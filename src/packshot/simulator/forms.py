@@ -21,6 +21,14 @@ class NotAForm(ValueError):
 
 def read_form(content_type: str, body: bytes) -> Mapping[str, str | File]:
     """The fields of a form by name; of several with one name the first counts. Raises NotAForm."""
+    fields: dict[str, str | File] = {}
+    for name, value in read_parts(content_type, body):
+        fields.setdefault(name, value)
+    return fields
+
+
+def read_parts(content_type: str, body: bytes) -> list[tuple[str, str | File]]:
+    """The parts of a form in order, each with its name. Raises NotAForm."""
     kind = Message()
     kind["content-type"] = content_type
     boundary = kind.get_boundary()
@@ -30,11 +38,7 @@ def read_form(content_type: str, body: bytes) -> Mapping[str, str | File]:
     _, *parts = (b"\r\n" + body).split(b"\r\n--" + boundary.encode("latin-1"))
     if not parts or not parts.pop().startswith(b"--"):
         raise NotAForm("its last delimiter is missing")
-    fields: dict[str, str | File] = {}
-    for part in parts:
-        name, value = _part(part)
-        fields.setdefault(name, value)
-    return fields
+    return [_part(part) for part in parts]
 
 
 def _part(part: bytes) -> tuple[str, str | File]:

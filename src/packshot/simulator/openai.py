@@ -1,7 +1,8 @@
-"""The OpenAI Images API: `POST /v1/images/generations`, `GET /v1/models`, `GET /v1/models/{model}`.
+"""OpenAI Images: `POST /v1/images/generations` and `/edits`, `GET /v1/models` and `GET /v1/models/{model}`.
 
 Wordings of refusals are recorded ones where a record exists; the others follow the form that the same
-API uses for its other endpoints. Edits, variations, batches and streaming are not simulated.
+API uses for its other endpoints. Edits are taken as forms. Edits as JSON, `markup`, variations, batches and
+streaming are not simulated.
 """
 
 import asyncio
@@ -16,9 +17,13 @@ from datetime import UTC, date, datetime
 from math import ceil
 from typing import Any
 
+import pyvips
+
 from packshot.imaging import MediaType
+from packshot.simulator import retouch
 from packshot.simulator.book import Charged
 from packshot.simulator.faults import Rule
+from packshot.simulator.openai_forms import Form, Wrong, read_edit, texts_of
 from packshot.simulator.openai_models import FIXED_SIZES, MODELS, ImageModel, text_tokens
 from packshot.simulator.painter import Picture
 from packshot.simulator.protocol import (
@@ -52,6 +57,9 @@ _PARAMETERS = frozenset(
         "complexity",
     }
 )
+# An edit knows no moderation level, and a likeness to its pictures.
+_EDIT_PARAMETERS = _PARAMETERS - {"moderation"} | {"input_fidelity"}
+_GENERATIONS, _EDITS = "/v1/images/generations", "/v1/images/edits"
 # The published schema lets every other parameter be null, which means: not given.
 _NEVER_NULL = frozenset({"prompt", "user", "safety_identifier", "complexity"})
 _JSON_TYPES: dict[type, str] = {
@@ -81,18 +89,23 @@ class Order:
     background: str
     output_format: str
     safety_identifier: str | None
+    form: Form | None = None  # of an edit
+    fidelity: bool = False
 
     @property
     def usage(self) -> dict[str, Any]:
         """The `usage` object of the answer: tokens, from which the price follows exactly."""
-        asked = self.images * text_tokens(self.prompt)  # each image is billed like a call of its own
+        # Each image is billed like a call of its own.
+        asked = self.images * text_tokens(self.prompt)
+        sizes = self.form.sizes if self.form else []
+        shown = self.images * sum(self.model.input_tokens(*size, self.fidelity) for size in sizes)
         made = self.images * self.model.output_tokens(self.width_px, self.height_px, self.quality)
         return {
-            "input_tokens": asked,
-            "input_tokens_details": {"text_tokens": asked, "image_tokens": 0},
+            "input_tokens": asked + shown,
+            "input_tokens_details": {"text_tokens": asked, "image_tokens": shown},
             "output_tokens": made,
             "output_tokens_details": {"image_tokens": made, "text_tokens": 0},
-            "total_tokens": asked + made,
+            "total_tokens": asked + shown + made,
         }
 
 
@@ -104,8 +117,8 @@ class OpenAI:
         self._limit = _ImagesPerMinute(world.config.openai_images_per_minute)
 
     async def answer(self, call: Call) -> Answer:
-        if (call.method, call.path) == ("POST", "/v1/images/generations"):
-            answer = await self._generate(call)
+        if call.method == "POST" and call.path in (_GENERATIONS, _EDITS):
+            answer = await self._make(call)
         else:
             fault = self._world.faults.match("openai", call.path, None, paid=False)
             answer = (_recorded(fault, call, None) if fault else None) or self._read(call)
@@ -114,13 +127,15 @@ class OpenAI:
 
     # -- the paid path ------------------------------------------------------------------------
 
-    async def _generate(self, call: Call) -> Answer:
+    async def _make(self, call: Call) -> Answer:
         started = time.monotonic()
-        body = parsed(call.body)
+        edits = call.path == _EDITS
+        kind = call.headers.get("content-type", "")
+        body = texts_of(kind, call.body) if edits else parsed(call.body)
         self._world.receive(call, "openai", model=_text_in(body, "model"), prompt=_text_in(body, "prompt"))
         try:
             _check_key(call)
-            order = _order(body, self._today())
+            order = _edit(kind, call.body, self._today()) if edits else _order(body, self._today())
             fault = self._world.faults.match("openai", call.path, order.prompt, paid=True)
             refusal = _recorded(fault, call, order) if fault else None
             if fault and refusal:
@@ -170,11 +185,28 @@ class OpenAI:
             )
             for number in range(images)
         ]
-        return list(await asyncio.gather(*[self._world.painter.draw(picture) for picture in pictures]))
+        return list(await asyncio.gather(*[self._painted(picture, order.form) for picture in pictures]))
+
+    async def _painted(self, picture: Picture, form: Form | None) -> bytes:
+        """A picture of its own; of an edit, what it was given, changed so that one sees it."""
+        drawn = await self._world.painter.draw(picture)
+        if form is None or self._world.config.image == "small":
+            return drawn
+        given, made = form.pictures[0].content, picture.media_type
+        try:
+            if form.mask is not None:
+                return await asyncio.to_thread(retouch.changed, given, form.mask.content, drawn, made)
+            return await asyncio.to_thread(retouch.restaged, given, drawn, made)
+        except pyvips.Error:  # a good header before bytes that are no picture
+            return drawn
 
     def _charge(self, call: Call, order: Order, reason: str) -> Charged:
         usage = order.usage
-        listed = order.model.dollars(text_tokens=usage["input_tokens"], output_tokens=usage["output_tokens"])
+        listed = order.model.dollars(
+            text_tokens=usage["input_tokens_details"]["text_tokens"],
+            picture_tokens=usage["input_tokens_details"]["image_tokens"],
+            output_tokens=usage["output_tokens"],
+        )
         # The answer names tokens and no price: a client with an old list notices nothing.
         return Charged(call.id, "openai", self._world.price("openai", listed), reason, time.time())
 
@@ -218,14 +250,35 @@ def _check_key(call: Call) -> None:
         raise Declined(_bad_key(key))
 
 
-def _order(body: Any, today: date) -> Order:
+def _edit(content_type: str, body: bytes, today: date) -> Order:
+    try:
+        form = read_edit(content_type, body)
+    except Wrong as wrong:
+        raise Declined(_error(400, str(wrong), kind=wrong.kind, param=wrong.param, code=wrong.code)) from None
+    fields = {"model": "gpt-image-1.5", **form.fields}
+    order = _order(fields, today, _EDIT_PARAMETERS)
+    if "input_fidelity" in fields and not order.model.fidelity:
+        raise Declined(
+            _error(
+                400,
+                f"The model '{order.model.id}' does not support the 'input_fidelity' parameter.",
+                kind="image_generation_user_error",
+                param="input_fidelity",
+                code="invalid_input_fidelity_model",
+            )
+        )
+    fidelity = _choice(fields, "input_fidelity", ("low", "high"), "low")
+    return replace(order, form=form, fidelity=fidelity == "high")
+
+
+def _order(body: Any, today: date, parameters: frozenset[str] = _PARAMETERS) -> Order:
     if not isinstance(body, dict):
         raise Declined(
             _error(400, "We could not parse the JSON body of your request. Expected a JSON object.")
         )
     given = {name: value for name, value in body.items() if value is not None or name in _NEVER_NULL}
     for name in given:
-        if name not in _PARAMETERS:
+        if name not in parameters:
             raise Declined(_error(400, f"Unknown parameter: '{name}'.", param=name, code="unknown_parameter"))
     prompt = _prompt(given)
     # Without `model` the documented default is dall-e-2, which is gone.

@@ -10,6 +10,8 @@ from fractions import Fraction
 from math import ceil
 
 Tokens = Callable[[int, int, str], int]  # of one image: width and height in pixels, quality
+# Of one picture that goes in: width and height in pixels, whether it is looked at with high fidelity.
+InputTokens = Callable[[int, int, bool], int]
 
 FIXED_SIZES = ((1024, 1024), (1024, 1536), (1536, 1024))
 _MILLION = 1_000_000
@@ -26,16 +28,20 @@ class ImageModel:
     image_out: Fraction
     qualities: tuple[str, ...]
     output_tokens: Tokens
+    image_in: Fraction
+    input_tokens: InputTokens
     shutdown: date | None = None
     any_size: bool = True
     complexity: bool = False
+    fidelity: bool = False  # takes input_fidelity
 
     def is_gone(self, today: date) -> bool:
         return self.shutdown is not None and self.shutdown <= today
 
-    def dollars(self, *, text_tokens: int, output_tokens: int) -> Fraction:
+    def dollars(self, *, text_tokens: int, output_tokens: int, picture_tokens: int = 0) -> Fraction:
         """The exact price of a call, in dollars."""
-        return text_tokens * self.text_in + output_tokens * self.image_out
+        asked = text_tokens * self.text_in + picture_tokens * self.image_in
+        return asked + output_tokens * self.image_out
 
 
 def text_tokens(prompt: str) -> int:
@@ -48,6 +54,43 @@ def text_tokens(prompt: str) -> int:
 
 def _per_token(dollars_per_million: str) -> Fraction:
     return Fraction(dollars_per_million) / _MILLION
+
+
+# -- pictures that go in ---------------------------------------------------------------------------
+
+
+def by_tiles(width_px: int, height_px: int, fidelity: bool) -> int:
+    """GPT Image 1: into 2048 x 2048, then down to a shorter side of 512, then 512 px squares.
+
+    https://developers.openai.com/api/docs/guides/images-vision (read 2026-11-26)
+    """
+    long, short = float(max(width_px, height_px)), float(min(width_px, height_px))
+    if long > 2048:
+        long, short = 2048.0, short * 2048 / long
+    if short > 512:
+        long, short = long * 512 / short, 512.0
+    tokens = 65 + 129 * ceil(round(long / 512, 6)) * ceil(round(short / 512, 6))
+    if fidelity:
+        tokens += 4160 if width_px * 4 < height_px * 5 and height_px * 4 < width_px * 5 else 6240
+    return tokens
+
+
+def by_patches(width_px: int, height_px: int, _fidelity: bool = True) -> int:
+    """gpt-image-2, as its users measured it: 32 px patches of a canvas of at least 1024 px, at most 1,536.
+
+    https://community.openai.com/t/1382940 (2026-06-12)
+    """
+    wide, high = float(width_px), float(height_px)
+    wide, high = max(wide, high / 3), max(high, wide / 3)
+    grow = min(2.0, max(1.0, 1024 / max(width_px, height_px)))
+    wide, high = wide * grow, high * grow
+    patches = ceil(round(wide / 32, 6)) * ceil(round(high / 32, 6))
+    if patches <= 1536:
+        return patches
+    shrink = (1536 * 32 * 32 / (wide * high)) ** 0.5
+    across, down = wide * shrink / 32, high * shrink / 32
+    shrink *= min(int(across) / across, int(down) / down)
+    return min(1536, ceil(int(wide * shrink) / 32) * ceil(int(high * shrink) / 32))
 
 
 # -- models of any size: tokens by the formula behind OpenAI's own calculator ------------------------
@@ -88,6 +131,8 @@ def _current(
         _per_token("30"),
         tuple(axis),
         _by_area(axis, times),
+        _per_token("8"),
+        by_patches,
         complexity=complexity,
     )
 
@@ -107,7 +152,10 @@ def _by_price(per_token: Fraction, square: str, oblong: str) -> Tokens:
     return tokens
 
 
-def _stopping(name: str, created: date, text_in: str, image_out: str, square: str, oblong: str) -> ImageModel:
+def _stopping(
+    name: str, created: date, prices: str, square: str, oblong: str, *, fidelity: bool = True
+) -> ImageModel:
+    text_in, image_in, image_out = prices.split()
     per_token = _per_token(image_out)
     return ImageModel(
         name,
@@ -116,8 +164,11 @@ def _stopping(name: str, created: date, text_in: str, image_out: str, square: st
         per_token,
         tuple(_AXIS),
         _by_price(per_token, square, oblong),
+        _per_token(image_in),
+        by_tiles,
         shutdown=_STOPS,
         any_size=False,
+        fidelity=fidelity,
     )
 
 
@@ -135,8 +186,10 @@ MODELS: dict[str, ImageModel] = {
         _current("gpt-image-2.5-sunburst-2026-09-08", date(2026, 9, 8), _AXIS_2_5),
         _current("gpt-image-2", date(2026, 4, 21), _AXIS),
         _current("gpt-image-2-2026-04-21", date(2026, 4, 21), _AXIS),
-        _stopping("gpt-image-1.5", date(2025, 12, 16), "5", "32", _1_5_SQUARE, _1_5_OBLONG),
-        _stopping("chatgpt-image-latest", date(2025, 12, 16), "5", "32", _1_5_SQUARE, _1_5_OBLONG),
-        _stopping("gpt-image-1-mini", date(2025, 10, 6), "2", "8", _MINI_SQUARE, _MINI_OBLONG),
+        _stopping("gpt-image-1.5", date(2025, 12, 16), "5 8 32", _1_5_SQUARE, _1_5_OBLONG),
+        _stopping("chatgpt-image-latest", date(2025, 12, 16), "5 8 32", _1_5_SQUARE, _1_5_OBLONG),
+        _stopping(
+            "gpt-image-1-mini", date(2025, 10, 6), "2 2.50 8", _MINI_SQUARE, _MINI_OBLONG, fidelity=False
+        ),
     )
 }

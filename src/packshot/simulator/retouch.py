@@ -12,6 +12,7 @@ _SUFFIXES: dict[MediaType, str] = {
     "image/webp": ".webp[Q=90]",
 }
 _SOFT_PX = 2.0
+_SHARE = 0.8  # of the scene that a subject takes up at most
 
 
 def cut_out(content: bytes, media_type: MediaType) -> bytes:
@@ -55,6 +56,36 @@ def filled(content: bytes, mask: bytes | None, filling: bytes | None, media_type
     return _written(where.ifthenelse(put, picture, blend=True), media_type)
 
 
+def restaged(content: bytes, scene: bytes, media_type: MediaType) -> bytes:
+    """What stands in the picture, undistorted, in front of the colours of another scene."""
+    stage = _read(scene)
+    # Its colours and light without its things: as if far out of focus.
+    stage = _exactly(_fit(_fit(stage, 16, 16).gaussblur(2), stage.width, stage.height), *_size(stage))
+    picture = _read(content)
+    # Wall and table differ, so each row is held against its own ends.
+    ends = (picture.crop(0, 0, 1, picture.height) + picture.crop(picture.width - 1, 0, 1, picture.height)) / 2
+    unlike = ((picture - ends.gaussblur(_SOFT_PX).zoom(picture.width, 1)) ** 2).bandmean() ** 0.5
+    subject = picture.bandjoin(((unlike - 24) * 8).cast("uchar").gaussblur(1))
+    scale = min(_SHARE * stage.width / picture.width, _SHARE * stage.height / picture.height)
+    subject = subject.resize(scale, kernel="lanczos3")
+    left, top = (stage.width - subject.width) // 2, round((stage.height - subject.height) * 0.7)
+    put = stage.bandjoin(255).composite2(
+        subject.copy(interpretation="srgb"), "over", x=left, y=top, compositing_space="srgb"
+    )
+    return _written(put.flatten(background=255).cast("uchar"), media_type)
+
+
+def changed(content: bytes, mask: bytes, scene: bytes, media_type: MediaType) -> bytes:
+    """The picture at the size of the scene, with the scene where the mask is transparent."""
+    stage = _read(scene)
+    size = _size(stage)
+    picture = _exactly(_fit(_read(content), *size), *size)
+    cut = pyvips.Image.new_from_buffer(mask, "")
+    kept = cut[cut.bands - 1] if cut.hasalpha() else cut[0] * 0 + 255
+    kept = _exactly(_fit(kept.cast("uchar"), *size), *size).gaussblur(_SOFT_PX)
+    return _written((kept > 127).ifthenelse(picture, stage, blend=True), media_type)
+
+
 def blurred(content: bytes, media_type: MediaType) -> bytes:
     """What is left of a picture that moderation filtered."""
     picture = _read(content)
@@ -66,6 +97,10 @@ def _read(content: bytes) -> pyvips.Image:
     if picture.hasalpha():
         picture = picture.flatten(background=255)
     return picture.colourspace("srgb").cast("uchar")
+
+
+def _size(picture: pyvips.Image) -> tuple[int, int]:
+    return picture.width, picture.height
 
 
 def _fit(picture: pyvips.Image, width_px: int, height_px: int) -> pyvips.Image:
