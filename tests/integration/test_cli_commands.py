@@ -15,11 +15,13 @@ from django.utils import timezone
 
 from packshot import accounts, catalogue, events, generations, ledger, reports
 from packshot.accounts.models import AuditEntry, User
+from packshot.blobs import BlobStore, open_store
 from packshot.catalogue.models import Image, Product
 from packshot.cli import main
-from packshot.flows import admit
+from packshot.flows import admit, look
 from packshot.flows.desk import quoting
 from packshot.generations.models import Generation
+from packshot.imaging import studio
 from packshot.kernel.errors import Refused, Unsure
 from packshot.kernel.money import micros
 from tests import build
@@ -132,6 +134,65 @@ def test_a_products_words_cannot_move_the_cursor_or_set_a_colour(packshot: Packs
     ran = packshot("products", "list")
     assert "[red]Tea[/red]" in ran.out
     assert not {"\x1b", "\x07", "\x9b"} & set(ran.out)
+
+
+@pytest.fixture
+def editor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BlobStore:
+    """OpenAI on simulated money, and a store of the test's own."""
+    build.provider_row("openai")
+    build.budget("1000")
+    store = open_store(f"file://{tmp_path / 'blobs'}")
+    monkeypatch.setattr(look, "store", lambda: store)
+    return store
+
+
+def edited(packshot: Packshot, *words: object) -> Ran:
+    sku = build.product().sku
+    return packshot("generate", "--provider", "openai", "--sku", sku, "--prompt", "on slate", *words)
+
+
+def test_pictures_from_files_and_from_images_go_with_the_request(
+    packshot: Packshot, editor: BlobStore, tmp_path: Path
+) -> None:
+    image = an_image(build.product())
+    file = tmp_path / "apron.png"
+    file.write_bytes(build.PNG)
+    ran = edited(packshot, "--input", image.id, "--input", file, "--yes")
+    assert ran.code == 0, ran.err
+    assert re.search(r"Pictures\s+image 64 x 64 px, image 1 x 1 px", ran.out)
+    assert re.search(r"Note\s+How these models count pictures that go in is not published", ran.out)
+    first, second = Generation.objects.get().inputs
+    assert (first["image_id"], first["blob"]) == (str(image.id), image.blob)
+    assert second["image_id"] is None
+    assert editor.get(second["blob"]) == build.PNG
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("--input", "no-such-file.png"), "no-such-file.png cannot be read: No such file"),
+        (("--input", "0197a3c4-0000-7000-8000-000000000000"), "there is no image 0197a3c4"),
+        (("--input", __file__), "test_cli_commands.py: this picture cannot be used: Not a PNG"),
+        (("--negative", "logos"), "GPT Image 2 takes no negative prompt"),
+        (("--style", "{png}"), "GPT Image 2 takes no style picture"),
+        (("--mask", "{png}"), "A mask says what to change of a picture, and there is none"),
+        (
+            ("--input", "{png}", "--mask", "{wide}"),
+            "The mask must be as large as the first picture, 1 x 1 px",
+        ),
+    ],
+)
+def test_pictures_that_cannot_go_along_are_refused_by_name(
+    packshot: Packshot, editor: BlobStore, tmp_path: Path, words: tuple[str, ...], why: str
+) -> None:
+    small, wide = tmp_path / "small.png", tmp_path / "wide.png"
+    small.write_bytes(build.PNG)
+    scene = studio.describe("a jar", style="sandbox", seed=1, width_px=64, height_px=32)
+    wide.write_bytes(studio.render(scene, media_type="image/png"))
+    ran = edited(packshot, *(word.format(png=small, wide=wide) for word in words), "--yes")
+    assert ran.code == 2
+    assert why in " ".join(ran.err.split())
+    assert not Generation.objects.exists()
 
 
 @pytest.mark.parametrize("columns", [80, 120])

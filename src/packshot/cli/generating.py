@@ -3,8 +3,11 @@
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
 import typer
 from django.contrib.postgres.aggregates import BoolOr
@@ -32,13 +35,15 @@ from packshot.cli.screen import (
     table,
     warn,
 )
+from packshot.flows import inputs
 from packshot.flows.desk import quoting
 from packshot.flows.generate import Ask, Offer, offer, request
-from packshot.generations import Asked
+from packshot.generations import Asked, Given
 from packshot.generations.models import Generation, Process, RequestRecord
+from packshot.imaging.header import MAX_BYTES
 from packshot.kernel.errors import REMEDIES, BadInput
 from packshot.kernel.ids import uuid7
-from packshot.providers.contract import Option, Provider, default_model, model_card
+from packshot.providers.contract import Option, Provider, Role, default_model, model_card
 
 app = typer.Typer(add_completion=False)
 
@@ -83,6 +88,25 @@ def generate(
     shape: Annotated[str, typer.Option(help="Width to height, such as 4:5.", metavar="W:H")] = "1:1",
     count: Annotated[int, typer.Option(help="Images per product.", min=1, max=10, metavar="N")] = 1,
     seed: Annotated[int | None, typer.Option(help="For models that take one.", metavar="N")] = None,
+    negative: Annotated[
+        str | None,
+        typer.Option(help="What the picture must not show, for models that take it.", metavar="TEXT"),
+    ] = None,
+    picture: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input",
+            help="A picture to change or to go by: a file, or the id of an image here; may be given again.",
+            metavar="FILE|IMAGE",
+        ),
+    ] = None,
+    mask: Annotated[
+        str | None,
+        typer.Option(help="Where to change the first picture; see docs/providers.md.", metavar="FILE|IMAGE"),
+    ] = None,
+    style: Annotated[
+        str | None, typer.Option(help="A picture whose style is followed.", metavar="FILE|IMAGE")
+    ] = None,
     option: Annotated[
         list[str] | None,
         typer.Option(help="An option of the model; may be given again.", metavar="NAME=VALUE"),
@@ -118,6 +142,8 @@ def generate(
             images=count,
             seed=seed,
             options=_options(option or [], provider, model),
+            negative_prompt=negative or "",
+            inputs=_inputs(actor, picture or [], mask, style),
         )
         if asked is not None:
             asked = request(ask, actor, request_key=asked.key, agreed_micros=None)
@@ -150,6 +176,29 @@ def _products(skus: list[str], provider: str, *, without_image: bool, everything
     if not found:
         raise BadInput(f"the catalogue is empty; import one with `{program()} import FILE`")
     return found
+
+
+def _inputs(actor: Actor, pictures: list[str], mask: str | None, style: str | None) -> list[Given]:
+    """The pictures that go with the request, in the order in which the prompt may speak of them."""
+    named: list[tuple[str | None, Role]] = [*((each, "image") for each in pictures)]
+    named += [(mask, "mask"), (style, "style")]
+    return [_given(actor, name, role) for name, role in named if name is not None]
+
+
+def _given(actor: Actor, name: str, role: Role) -> Given:
+    path = Path(name)
+    if not path.exists():
+        with suppress(ValueError):  # no id, so a file that is not there
+            return inputs.of_image(UUID(name), role)
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as problem:
+        raise BadInput(f"{name} cannot be read: {problem.strerror}", field="inputs") from None
+    try:
+        return inputs.of_file(content, actor, role)
+    except BadInput as problem:
+        raise BadInput(f"{name}: {problem}", field="inputs") from None
 
 
 def _options(words: list[str], provider: str, model: str | None) -> Mapping[str, object]:
@@ -234,8 +283,10 @@ def _show_offer(ask: Ask, offered: Offer, key: str) -> None:
         if room.fits == room.asked
         else f"{room.fits:,} of {room.asked:,} fit now, the rest waits: {room.refusal}"
     )
+    given = [f"{each.role} {each.width_px} x {each.height_px} px" for each in ask.inputs]
     lines: list[tuple[str, object]] = [
         ("Images", f"{images:,} of {many(offered.count, 'product')}, {ask.shape}"),
+        *([("Pictures", ", ".join(given))] if given else []),
         ("From", f"{quoting()[ask.provider].label}, model {offered.model}"),
         ("Expected", money(offered.expected_micros, simulated=False)),
         ("At most", money(offered.ceiling_micros, simulated=False)),
