@@ -31,6 +31,7 @@ ADDRESSES: dict[str, list[object]] = {
     "queue": [],
     "queue_retry": [],
     "queue_cancel": [],
+    "queue_bring": [],
     "queue_resolve": [],
     "generation": ["00000000-0000-7000-8000-000000000000"],
     "budgets": [],

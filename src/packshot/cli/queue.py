@@ -1,6 +1,7 @@
 """`packshot queue`: what was asked for, and a person's verbs on it."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
@@ -35,6 +36,7 @@ from packshot.generations.models import (
     Evidence,
     Generation,
 )
+from packshot.imaging.header import MAX_BYTES
 from packshot.kernel.errors import REMEDIES, BadInput
 from packshot.kernel.money import micros, show
 from packshot.reports import GenerationRow
@@ -268,6 +270,25 @@ def resolve(
     )
     [row] = reports.newest_generations(1, ids=[key])
     say(f"Settled. {row.sku} is {row.status}; its cost is {_cost(row) or show(0)}.")
+
+
+@app.command("bring")
+def bring(
+    generation: Id,
+    pictures: Annotated[list[Path], typer.Argument(help="PNG, JPEG or WebP, up to four.", metavar="FILE...")],
+) -> None:
+    """Bring images that somebody made by hand, as in Midjourney, for a generation that waits for them."""
+    from packshot.flows.by_hand import bring as keep
+
+    [key] = identity.find([generation], table="packshot_generation", what="generation")
+    contents = []
+    for each in pictures:
+        try:
+            with each.open("rb") as file:
+                contents.append(file.read(MAX_BYTES + 1))
+        except OSError as problem:
+            raise BadInput(f"{each} cannot be read: {problem.strerror}", field="pictures") from None
+    say(f"{many(keep(key, contents, accounts.this_shell()), 'image')} kept.")
 
 
 @app.command("collect")

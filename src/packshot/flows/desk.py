@@ -23,6 +23,7 @@ class Desk:
     providers: Mapping[str, Provider]
     simulated: Mapping[str, bool]
     unavailable: Mapping[str, str]  # installed, and why it cannot be asked
+    by_hand: frozenset[str] = frozenset()  # nobody is called: people bring their images
 
     def __getitem__(self, name: str) -> Provider:
         if name in self.providers:
@@ -96,7 +97,11 @@ def desk() -> Desk:
     providers: dict[str, Provider] = {}
     simulated: dict[str, bool] = {}
     unavailable: dict[str, str] = {}
+    by_hand: set[str] = set()
     for name, adapter in registry.adapters().items():
+        if registry.is_by_hand(adapter):
+            by_hand.add(name)
+            continue
         account = _account(name, adapter)
         if isinstance(account, str):
             unavailable[name] = account
@@ -107,7 +112,7 @@ def desk() -> Desk:
             unavailable[name] = str(problem)
             continue
         simulated[name] = account.simulated
-    return Desk(providers, simulated, unavailable)
+    return Desk(providers, simulated, unavailable, frozenset(by_hand))
 
 
 def _account(name: str, adapter: type[Provider]) -> Account | str:
@@ -150,8 +155,8 @@ def enrol_desk() -> None:
         generations.ProviderFacts(
             name=name,
             label=adapter.label,
-            simulated=here.simulated.get(name, True),
-            available=name in here.providers,
+            simulated=name not in here.by_hand and here.simulated.get(name, True),
+            available=name in here.providers or name in here.by_hand,
             max_in_flight=adapter.limits.in_flight,
             per_minute=adapter.limits.per_minute,
         )

@@ -278,6 +278,24 @@ def candidate(row: Sequence[Any]) -> Candidate:
     return Candidate(*(*row[:-1], given_of(row[-1])))
 
 
+def pending_one(generation_id: UUID) -> Candidate | None:
+    """A generation that is pending, whatever it waits for, locked; None where it is not."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT {CANDIDATE}
+            FROM packshot_generation AS generation
+            JOIN packshot_product AS product ON product.id = generation.product_id
+            LEFT JOIN packshot_category AS category ON category.id = product.category_id
+            WHERE generation.id = %s AND generation.status = 'pending'
+            FOR NO KEY UPDATE OF generation
+            """,
+            [generation_id],
+        )
+        rows = decoded(cursor.fetchall(), 9)
+    return candidate(rows[0]) if rows else None
+
+
 def given_of(stored: Any) -> tuple[Given, ...]:
     """The pictures of a generation, from its row."""
     pictures = json.loads(stored) if isinstance(stored, str) else stored

@@ -73,6 +73,16 @@ def is_simulated_too(adapter: type[Provider]) -> bool:
     return bool(getattr(adapter, "on_simulator", True))
 
 
+def is_by_hand(adapter: type[Provider]) -> bool:
+    """Whether nobody is called: people make its images elsewhere and bring them."""
+    return bool(getattr(adapter, "by_hand", False))
+
+
+def billed_by_list(adapter: type[Provider]) -> bool:
+    """Whether no answer of the provider says what a call cost: what it is quoted at is what is booked."""
+    return bool(getattr(adapter, "billed_by_list", False))
+
+
 def load(points: Iterable[EntryPoint]) -> Found:
     """The adapters behind `points`. A broken one is reported and harms nobody else."""
     result = Found({}, {})

@@ -122,6 +122,7 @@ class Detail:
     run_title: str
     run_size: int | None
     retry_of: UUID | None
+    negative_prompt: str
     because: str  # how its provider was chosen, where there were several
     instead_of: UUID | None  # the generation whose place it took
     handed_to: UUID | None  # the one that took its place
@@ -168,7 +169,8 @@ _DETAIL = """
     SELECT monitor.*, generation.shape, generation.images AS images_wanted, generation.seed,
         generation.options::text AS options, coalesce(template.name, '') AS template,
         version.number AS template_version, coalesce(run.title, '') AS run_title, run.size AS run_size,
-        generation.retry_of_id AS retry_of, coalesce(route.because, '') AS because,
+        generation.retry_of_id AS retry_of, generation.negative_prompt,
+        coalesce(route.because, '') AS because,
         route.instead_of_id AS instead_of, next.generation_id AS handed_to
     FROM image_generation_monitor AS monitor
     JOIN packshot_generation AS generation ON generation.id = monitor.id

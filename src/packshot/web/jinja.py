@@ -122,6 +122,7 @@ def icon(name: str, extra: str = "") -> Markup:
 @cache
 def mark(provider: str, name: str | None = None) -> Markup:
     """A provider's shape in its colour; `name` says it to screen readers where no text beside it does."""
+    provider = words.MARKED_AS.get(provider, provider)
     shape = Markup(words.MARKS.get(provider, words.MARKS["sandbox"]))  # noqa: S704 - our own constants
     role = Markup('role="img" aria-label="{}"').format(name) if name else Markup('aria-hidden="true"')
     known = provider if provider in words.MARKS else "sandbox"

@@ -73,6 +73,7 @@ PROVIDER_STATES: dict[ProviderState, Word] = {
     "waiting": Word("Waiting", "clock", "warn"),
     "testing": Word("Testing", "circle-alert", "warn"),
     "stopped": Word("Stopped", "ban", "bad"),
+    "draining": Word("Draining", "log-out", "warn"),
     "paused": Word("Paused", "circle-pause", "warn"),
     "off": Word("Off", "power"),
     "unavailable": Word("Not set up", "key-round"),
@@ -86,6 +87,9 @@ MARKS = {
     "flux": '<path d="M5 0 10 5 5 10 0 5z"/>',
     "sandbox": '<path d="M2.6.6h4.800L9.8 5 7.4 9.400H2.600L.2 5z"/>',
 }
+
+# The same service, asked in another way.
+MARKED_AS = {"by-hand": "midjourney"}
 
 _CENT = Decimal("0.01")
 _TENTH_OF_A_CENT = Decimal("0.001")

@@ -14,12 +14,15 @@ from django.views.decorators.http import require_safe
 from packshot import reports
 from packshot.accounts import Actor
 from packshot.events import Happening
-from packshot.flows import generate
+from packshot.flows import by_hand, generate
 from packshot.flows.desk import quoting
 from packshot.flows.generate import Resolution
 from packshot.generations.models import GENERATION_STATUSES
-from packshot.kernel.errors import BadInput
+from packshot.imaging.header import MAX_BYTES
+from packshot.kernel.errors import BadInput, OverBudget
 from packshot.kernel.money import dollars, parse_dollars
+from packshot.providers.by_hand import to_copy as as_midjourney_takes_it
+from packshot.providers.contract import ImageRequest
 from packshot.reports import GenerationRow, ImageTile, monitor
 from packshot.reports.monitor import Detail, Filter, Listing, Match, Tally
 from packshot.web import live, remedies, words
@@ -27,6 +30,7 @@ from packshot.web.answers import Toast, answer, refuse
 from packshot.web.live import Topic
 from packshot.web.remedies import Note, Turn
 from packshot.web.security import actor_of, needs
+from packshot.web.uploads import was_cut
 
 ROWS = 50
 MOST_AT_ONCE = 10_000  # generations in one action
@@ -178,6 +182,7 @@ class Panel:
     may_cancel: bool
     settling: Settling | None
     settled_by_others: bool
+    to_copy: str | None = None  # what to paste where the image is made by hand, for who may bring it
 
 
 @needs("read")
@@ -260,7 +265,24 @@ def _panel(detail: Detail, actor: Actor, settling: Settling | None = None) -> Pa
         may_cancel=may and row.status in CANCELLABLE and row.cancel_requested_at is None,
         settling=(settling or Settling()) if unsettled and actor.may("resolve_uncertain") else None,
         settled_by_others=unsettled and not actor.may("resolve_uncertain"),
+        to_copy=_to_copy(detail) if may else None,
     )
+
+
+def _to_copy(detail: Detail) -> str | None:
+    """What to paste where this image is made by hand; None where nobody is waited for."""
+    row = detail.row
+    if row.status != "pending" or not by_hand.waits_for_a_person(row.provider):
+        return None
+    request = ImageRequest(
+        row.model,
+        row.prompt,
+        detail.shape,
+        detail.images_wanted,
+        options=detail.options,
+        negative_prompt=detail.negative_prompt,
+    )
+    return as_midjourney_takes_it(request)
 
 
 def _tabs(asked: Asked, tally: Tally) -> list[Tab]:
@@ -406,6 +428,26 @@ def cancel(request: HttpRequest) -> HttpResponse:
     if rest:
         told.append(f"{words.count(rest)} had ended already")
     return _done(request, ", ".join(told), open_ones, chosen.then)
+
+
+@needs("generate")
+def bring(request: HttpRequest) -> HttpResponse:
+    """Keep images that somebody made by hand for a generation that waits for them."""
+    if request.method != "POST":
+        return HttpResponseRedirect(reverse("queue"))
+    key = _uuid(request.POST.get("generation"))
+    if key is None:
+        raise Http404
+    then = reverse("generation", args=[key])
+    try:
+        sent = request.FILES.getlist("pictures")
+        if was_cut(request):
+            raise BadInput(f"a picture is larger than {MAX_BYTES // 1024**2} MB", field="pictures")
+        kept = by_hand.bring(key, [each.read(MAX_BYTES + 1) for each in sent], actor_of(request))
+    except (BadInput, OverBudget) as problem:
+        return refuse(request, problem, then=then)
+    noun = "image" if kept == 1 else "images"
+    return _done(request, f"{words.count(kept)} {noun} kept", monitor.those([key]), then)
 
 
 @needs("resolve_uncertain")

@@ -7,6 +7,7 @@ const inAddress = () => new URL(location.href).searchParams.get("generation") ??
 const covers = matchMedia("(max-width: 1180px)");
 
 export const keepQueue = () => {
+  takePictures();
   writeClocks();
   document.addEventListener("htmx:after:swap", writeClocks);
   document.addEventListener("htmx:after:swap", askIfAsked);
@@ -134,6 +135,32 @@ const holdStill = ({ target }) => {
 const markOpenRow = () => {
   const id = shown() && `generation-${shown()}`;
   for (const row of document.querySelectorAll("[data-row]")) row.classList.toggle("open", row.id === id);
+};
+
+/* -- an image that was made by hand: dropped on its form, or pasted while it is there ---------------- */
+
+const takePictures = () => {
+  const into = (form, files) => {
+    const pictures = [...files].filter(({ type }) => type.startsWith("image/"));
+    if (!pictures.length) return false;
+    const taken = new DataTransfer();
+    for (const each of pictures) taken.items.add(each);
+    form.querySelector("input[type=file]").files = taken.files;
+    form.querySelector("[type=submit]").focus();
+    return true;
+  };
+  document.addEventListener("paste", (event) => {
+    const form = one("form[data-takes-pictures]");
+    if (form && event.clipboardData && into(form, event.clipboardData.files)) event.preventDefault();
+  });
+  for (const name of ["dragover", "drop"]) {
+    document.addEventListener(name, (event) => {
+      const form = event.target.closest?.(".bring")?.querySelector("form");
+      if (!form) return;
+      event.preventDefault();
+      if (name === "drop") into(form, event.dataTransfer.files);
+    });
+  }
 };
 
 /* -- the filter ------------------------------------------------------------------------------------ */
