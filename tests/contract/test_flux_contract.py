@@ -6,7 +6,9 @@ import copy
 import hmac
 import json
 import random
+import struct
 import time
+import zlib
 from collections.abc import Mapping
 from dataclasses import replace
 from uuid import uuid4
@@ -36,6 +38,8 @@ from packshot.providers.contract import (
     CallsBack,
     Delivery,
     ImageRequest,
+    InputImage,
+    Inspectable,
     ModelCard,
     Pending,
     Ticket,
@@ -48,6 +52,21 @@ REQUEST = ImageRequest("flux-2-pro", "A linen apron on a wooden table", seed=7)
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 )
+
+
+def png(width_px: int, height_px: int) -> bytes:
+    """A PNG as far as anybody reads it before it is sent."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width_px, height_px, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+
+
+def picture(width_px: int = 640, height_px: int = 480) -> InputImage:
+    content = png(width_px, height_px)
+    return InputImage("image", "image/png", width_px, height_px, len(content), content)
 
 
 def attempt(deadline_s: float = 5.0) -> AttemptRef:
@@ -130,7 +149,7 @@ def validators(specs) -> Mapping[str, jsonschema.Draft202012Validator]:
 
 
 @st.composite
-def requests(draw: st.DrawFn) -> ImageRequest:
+def requests(draw: st.DrawFn, *, edits: bool = False) -> ImageRequest:
     card: ModelCard = draw(st.sampled_from(CARDS))
     options = {}
     for option in card.options:
@@ -147,7 +166,32 @@ def requests(draw: st.DrawFn) -> ImageRequest:
         shape=draw(st.sampled_from(card.shapes)),
         seed=draw(st.none() | st.integers(0, 2**32)),
         options=options,
+        inputs=draw(pictures(card.max_inputs)) if edits else (),
     )
+
+
+@st.composite
+def pictures(draw: st.DrawFn, most: int) -> tuple[InputImage, ...]:
+    sides = st.integers(256, 4000)
+    return tuple(picture(draw(sides), draw(sides)) for _ in range(draw(st.integers(1, most))))
+
+
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(request=requests(edits=True))
+def test_every_request_with_pictures_fits_the_specification(validators, request):
+    body = wire_request(request)
+    validators[request.model].validate(body)
+    sent = body.get("images") or [
+        body[name]
+        for name in ("image_prompt", "input_image", *(f"input_image_{number}" for number in range(2, 9)))
+        if name in body
+    ]
+    # Bare base64 without a prefix, in the order in which the prompt may speak of them.
+    assert [base64.b64decode(each, validate=True) for each in sent] == [
+        each.content for each in request.inputs
+    ]
+    without = wire_request(replace(request, inputs=()))
+    assert {name: value for name, value in body.items() if name in without} == without
 
 
 @settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -203,6 +247,115 @@ def test_what_no_submission_can_ask_is_refused_at_the_quote_and_never_sent(servi
     error, loopback = submitted(serving, lambda asked: reply.of({}), request_)
     assert (type(error), error.charge) == (Refused, "free")
     assert loopback.asked == []
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "why"),
+    [
+        ("flux-2-klein-4b", (picture(),) * 5, "at most 4"),
+        ("flux-2-pro", (picture(),) * 9, "at most 8"),
+        ("flux-kontext-max", (picture(),) * 5, "at most 4"),
+        ("flux-3-image", (picture(),) * 11, "at most 10"),
+        ("flux-dev", (picture(),) * 2, "at most 1"),
+        ("flux-2-pro", (picture(5000, 4001),), "at most 20 megapixels"),
+        ("flux-3-image", (picture(4000, 4001),), "at most 16 megapixels"),
+        ("flux-3-image", (picture(255, 800),), "at least 256 px a side"),
+        ("flux-2-pro", (replace(picture(), size_bytes=15_000_001),), "smaller than 15 MB"),
+        ("flux-2-pro", (replace(picture(), role="mask"),), "no mask"),
+    ],
+)
+def test_pictures_that_no_submission_takes_are_refused_at_the_quote_and_never_sent(
+    serving, reply, model, given, why
+):
+    request = ImageRequest(model, "The same apron", inputs=given)
+    with pytest.raises(BadInput, match=why) as refused:
+        adapter_at("http://127.0.0.1:9").quote(request)
+    assert refused.value.field == "inputs"
+    error, loopback = submitted(serving, lambda asked: reply.of({}), request)
+    assert (type(error), error.charge, loopback.asked) == (Refused, "free", [])
+
+
+def test_a_picture_without_its_bytes_never_leaves(serving, reply):
+    request = replace(REQUEST, inputs=(picture(), replace(picture(), content=b"")))
+    error, loopback = submitted(serving, lambda asked: reply.of({}), request)
+    assert (type(error), error.kind, error.charge) == (Refused, "bad_input_image", "free")
+    assert loopback.asked == []
+
+
+def test_what_leaves_with_pictures_is_that_request(serving, reply):
+    request = replace(REQUEST, prompt="Äpfel — 日本", inputs=(picture(), picture(300, 300)))
+    _, loopback = submitted(serving, lambda asked: reply.of({"id": "t1", "polling_url": ""}), request)
+    (asked,) = loopback.asked
+    assert asked.headers["content-type"] == "application/json"
+    assert json.loads(asked.body) == wire_request(request)
+    assert json.loads(asked.body)["input_image_2"] == base64.b64encode(png(300, 300)).decode()
+
+
+# -- looking at the account -----------------------------------------------------------------------
+
+
+def inspected(serving, answering, key: str = KEY):
+    async def story():
+        async with serving(answering) as loopback:
+            client = GuardedClient(loopback.url, hosts=Flux.hosts, resolve=nowhere)
+            adapter = Flux(Account(key, loopback.url, simulated=True), client)
+            assert isinstance(adapter, Inspectable)
+            try:
+                return await adapter.inspect(), loopback
+            finally:
+                await client.aclose()
+
+    return asyncio.run(story())
+
+
+def test_the_credits_prove_the_key_and_are_the_balance(specs, serving, reply):
+    recorded = example(specs, "bfl-credits-200")
+    found, loopback = inspected(serving, lambda asked: reply.of(recorded["body"]))
+    (asked,) = loopback.asked
+    assert (asked.method, asked.path, asked.headers["x-key"]) == ("GET", "/v1/credits", KEY)
+    assert (found.key_works, found.balance) == (True, round(recorded["body"]["credits"] * 10_000))
+
+
+def test_a_key_that_is_refused_does_not_work(specs, serving, reply):
+    recorded = example(specs, "bfl-error-403-not-authenticated")
+    found, _ = inspected(serving, lambda asked: reply.of(recorded["body"], 403))
+    assert (found.key_works, found.balance, found.detail) == (False, None, "Not authenticated")
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(200, {}), (200, {"credits": "many"}), (200, []), (429, {"detail": "Too many"}), (500, {"detail": "x"}),
+     (503, "<html>"), (404, {"detail": "Not Found"})],
+)  # fmt: skip
+def test_what_the_credits_do_not_prove_is_not_claimed(serving, reply, status, body):
+    sent = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+    found, _ = inspected(serving, lambda asked: reply(status, sent))
+    assert (found.key_works, found.balance) == (None, None)
+    assert found.detail
+
+
+def test_an_account_that_cannot_be_asked_says_nothing_of_the_key(serving, reply):
+    found, _ = inspected(serving, lambda asked: reply(raw=b""))
+    assert found.key_works is None
+    assert "could not be asked" in found.detail
+    found, loopback = inspected(serving, lambda asked: reply.of({}), key="")
+    assert (found.key_works, loopback.asked) == (False, [])
+
+
+@settings(max_examples=100)
+@given(data=st.data())
+def test_trap_10_flux_3_gets_a_ratio_and_a_class_and_no_field_of_the_others(data):
+    """An extra field is a 422 there. A shape is never distorted: it is one of its own ratios, or refused."""
+    card = next(card for card in CARDS if card.id == "flux-3-image")
+    shape = data.draw(st.sampled_from(card.shapes))
+    inputs = data.draw(st.just(()) | pictures(10))
+    body = wire_request(ImageRequest(card.id, "An apron", shape, seed=7, inputs=inputs), CALLBACK)
+    assert body["aspect_ratio"] == shape
+    known = {"prompt", "images", "aspect_ratio", "resolution", "safety_tolerance", "grounding", "version"}
+    assert set(body) <= known
+    for other in CARDS:
+        if other is not card:
+            assert "images" not in wire_request(ImageRequest(other.id, "An apron", "1:1"))
 
 
 # -- callbacks ----------------------------------------------------------------------------------
@@ -422,7 +575,7 @@ def test_the_balance_is_what_the_credits_are_worth(specs, serving, reply, name):
 
     async def story():
         async with serving(lambda asked: reply.of(recorded["body"])) as loopback:
-            assert await adapter_at(loopback.url).balance() == BALANCES[name]
+            assert (await adapter_at(loopback.url).inspect()).balance == BALANCES[name]
             assert loopback.asked[0].path == "/v1/credits"
 
     asyncio.run(story())
@@ -492,7 +645,7 @@ def test_a_wait_named_in_the_body_is_kept(serving, reply):
         "https://api.bfl.ai@evil.example/",
     ],
 )  # fmt: skip
-def test_a_polling_address_elsewhere_is_not_believed_and_the_task_is_asked_for_here(
+def test_trap_8_a_polling_address_elsewhere_is_not_believed_and_the_task_is_asked_for_here(
     serving, reply, polling_url
 ):
     async def story():
@@ -546,7 +699,7 @@ def test_any_process_can_collect_with_the_stored_ticket(serving, reply):
 
 
 @pytest.mark.parametrize("status", ["Pending", "Reasoning", "Generating", "Something new", "pending"])
-def test_a_status_nobody_told_us_of_is_still_working(serving, reply, status):
+def test_trap_9_a_status_nobody_told_us_of_is_still_working(serving, reply, status):
     result, _ = collected(serving, lambda asked: reply.of({"id": "t1", "status": status}))
     assert isinstance(result, Pending)
 
@@ -575,9 +728,24 @@ def test_the_pace_of_asking_slows_with_the_tasks_age(serving, reply):
 
 
 @pytest.mark.parametrize(("http_status", "status"), [(503, "Error"), (200, "Failed"), (200, "Error")])
-def test_a_failed_task_is_over_whatever_its_http_status(serving, reply, http_status, status):
+def test_trap_9_a_failed_task_is_over_whatever_its_http_status(serving, reply, http_status, status):
     result, _ = collected(serving, lambda asked: reply.of({"status": status}, http_status))
     assert (type(result), result.kind, result.charge) == (BadAnswer, "server_error", "unknown")
+
+
+@pytest.mark.parametrize("http_status", [422, 503, 500])
+def test_trap_9_a_status_in_the_body_counts_whatever_the_http_status(serving, reply, http_status):
+    working, _ = collected(serving, lambda asked: reply.of({"status": "Reasoning"}, http_status))
+    assert isinstance(working, Pending)
+    body = {"status": "Content Moderated", "details": {"Moderation Reasons": ["NSFW"]}}
+    refused, _ = collected(serving, lambda asked: reply.of(body, http_status))
+    assert (type(refused), refused.kind) == (Refused, "refused")
+
+    def answering(asked):
+        return reply(200, PNG) if asked.path.startswith("/delivery/") else reply.of(ready(asked), http_status)
+
+    delivery, _ = collected(serving, answering)
+    assert isinstance(delivery, Delivery)
 
 
 @pytest.mark.parametrize("http_status", [200, 404])
@@ -654,7 +822,7 @@ def test_a_picture_that_cannot_be_read_was_paid_for(serving, reply, content):
     )
 
 
-def test_the_key_goes_to_the_apis_own_hosts_only():
+def test_trap_8_the_polling_address_is_followed_and_the_key_goes_to_the_apis_own_hosts_only():
     """Delivery hosts are on the list of hosts as well, and must never see it."""
     seen = []
 
@@ -677,6 +845,7 @@ def test_the_key_goes_to_the_apis_own_hosts_only():
 
     asyncio.run(story())
     assert [bool(headers) for _, headers in seen] == [True, True, True, False]
+    assert seen[1][0] == "https://api.us1.bfl.ai/v1/get_result?id=1", "as given, not as one would build it"
 
 
 # -- damaged answers ----------------------------------------------------------------------------

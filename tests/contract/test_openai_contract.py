@@ -564,6 +564,64 @@ def test_a_key_that_is_not_set_is_known_not_to_work(serving, reply):
     assert "OPENAI_API_KEY is not set" in found.detail
 
 
+# -- the traps: reference/providers.md, section 8 -------------------------------------------------
+
+
+def test_trap_1_a_retired_model_is_a_400_and_not_asked_for_here(specs, serving, reply):
+    """OpenAI answers 400, not 404; what it stops later is known from its list of models."""
+    answering = lambda asked: example(specs, reply, "openai-error-400-model-retired")  # noqa: E731
+    result, _ = outcome(serving, answering)
+    assert (type(result), result.kind, result.charge) == (Refused, "retired_model", "free")
+    for model in ("dall-e-3", "dall-e-2", "gpt-image-1"):
+        refused, loopback = outcome(serving, answering, replace(REQUEST, model=model))
+        assert (type(refused), refused.kind, loopback.asked) == (Refused, "retired_model", [])
+        assert "use gpt-image-2" in refused.reason
+    found, _ = inspected(
+        serving, lambda asked: reply.of(models({"id": "gpt-image-2", "shutdown_date": "2027-04-21"}))
+    )
+    assert found.stops == {"gpt-image-2": date(2027, 4, 21)}
+
+
+def test_trap_2_pictures_are_base64_alone_and_none_of_it_is_kept_with_the_answer(serving, reply):
+    picture = base64.b64encode(PNG).decode()
+    data = [{"b64_json": picture}, {"url": "https://oaidalle.example/a.png"}]
+    result, loopback = outcome(serving, lambda asked: reply.of({"data": data}), replace(REQUEST, images=2))
+    assert [image.content for image in result.images] == [PNG]
+    assert picture[:40] not in result.raw
+    assert len(loopback.asked) == 1, "a link is never followed"
+    for request in (REQUEST, EDIT):
+        _, loopback = outcome(serving, lambda asked: reply.of({}), request)
+        assert b"response_format" not in loopback.asked[0].body
+        assert b"style" not in loopback.asked[0].body
+
+
+@pytest.mark.parametrize("images", [1, 4])
+def test_trap_2_an_answer_larger_than_its_images_can_be_is_not_read(serving, reply, images):
+    """What is read of an answer is bounded by the images asked for, so that no answer fills the memory."""
+    length = images * 12 * 1024 * 1024 + 1
+    huge = f"HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n".encode()
+    result, _ = outcome(serving, lambda asked: reply(raw=huge), replace(REQUEST, images=images))
+    assert (type(result), result.charge) == (BadAnswer, "charged")
+
+
+@pytest.mark.parametrize(
+    ("code", "kind_of"),
+    [
+        ("rate_limit_exceeded", TryLater), ("", TryLater), ("something_new", TryLater),
+        ("insufficient_quota", Misconfigured), ("credit_balance_exhausted", Misconfigured),
+        ("organization_spend_limit_exceeded", Misconfigured),
+        ("project_spend_limit_exceeded", Misconfigured),
+        ("organization_usage_limit_exceeded", Misconfigured),
+        ("billing_hard_limit_reached", Misconfigured),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("request_", [REQUEST, EDIT], ids=["generation", "edit"])
+def test_trap_5_a_429_means_wait_or_stop_by_its_code(serving, reply, code, kind_of, request_):
+    body = {"error": {"message": "Too much.", "type": "requests", "code": code}}
+    result, _ = outcome(serving, lambda asked: reply.of(body, 429), request_)
+    assert (type(result), result.charge) == (kind_of, "free")
+
+
 # -- answers nobody recorded --------------------------------------------------------------------
 
 

@@ -242,13 +242,35 @@ def test_a_flux_price_follows_the_megapixels(model, pixels, expected, ceiling):
     assert (quote.expected, quote.ceiling) == (micros(expected), micros(ceiling))
 
 
-def test_flux_3_is_priced_by_its_class_and_unknown_above_1k():
-    quote = offline(Flux).quote
-    one_k = quote(ImageRequest("flux-3-image", "An apron"))
-    assert (one_k.expected, one_k.ceiling) == (48_000, 48_000)
-    for resolution in ("1.5k", "2k", "4k"):
-        large = quote(ImageRequest("flux-3-image", "An apron", options={"resolution": resolution}))
-        assert (large.expected, large.ceiling) == (None, None)
+@pytest.mark.parametrize(
+    ("resolution", "price"),
+    [("768sq", 41_000), ("1k", 48_000), ("1.5k", None), ("2k", 100_000), ("4k", 607_000)],
+)
+def test_flux_3_is_priced_by_its_class_and_unknown_where_nobody_lists_it(resolution, price):
+    request = ImageRequest("flux-3-image", "An apron", options={"resolution": resolution})
+    quote = offline(Flux).quote(request)
+    assert (quote.expected, quote.ceiling) == (price, price)
+    shown = replace(request, inputs=(InputImage("image", "image/png", 4000, 4000, 1000),))
+    assert offline(Flux).quote(shown) == quote  # pictures that go in cost nothing more
+
+
+@pytest.mark.parametrize(
+    ("model", "inputs", "expected", "ceiling"),
+    [
+        # The price page: an edit of one megapixel with FLUX.2 pro is 0.045.
+        ("flux-2-pro", [1024 * 1024], "0.045", "0.075"),
+        ("flux-2-pro", [1_000_000], "0.045", "0.06"),
+        ("flux-2-pro", [1, 1], "0.06", "0.075"),
+        ("flux-2-pro", [20_000_000], "0.33", "0.345"),
+        ("flux-2-klein-4b", [1024 * 1024], "0.015", "0.017"),
+        ("flux-2-max", [1_000_000] * 3, "0.16", "0.19"),
+        ("flux-kontext-pro", [1_000_000] * 4, "0.04", "0.04"),
+        ("flux-dev", [1_000_000], "0.025", "0.025"),
+    ],
+)
+def test_pictures_that_go_in_are_billed_by_their_megapixels(model, inputs, expected, ceiling):
+    quote = FLUX.quote(model, pixels=1024 * 1024, inputs=inputs)
+    assert (quote.expected, quote.ceiling) == (micros(expected), micros(ceiling))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Black Forest Labs (FLUX): submit, poll the address that the answer names, fetch the link at once."""
 
+import asyncio
+import base64
 import hmac
 import json
 import re
@@ -20,7 +22,6 @@ from packshot.kernel.errors import (
     Unsure,
 )
 from packshot.kernel.faults import fault_point
-from packshot.kernel.money import Micros
 from packshot.providers.answers import (
     members,
     paid,
@@ -38,6 +39,7 @@ from packshot.providers.contract import (
     CallbackAddress,
     Delivery,
     ImageRequest,
+    Inspection,
     JsonValue,
     Limits,
     ModelCard,
@@ -69,6 +71,11 @@ _REGIONS = ("https://api.eu.bfl.ai", "https://api.us.bfl.ai")
 _WEBHOOK_URL_MOST = 2083
 _BUSY_WAIT_S = 5.0
 _ERROR_WAIT_S = 10.0
+# Of one picture that goes in, by the adapter's reading of "20 MB": of its base64.
+_INPUT_CHARS = 20_000_000
+_INPUT_PIXELS = 20_000_000
+_INPUT_PIXELS_3 = 16_000_000
+_INPUT_SIDE_3 = 256
 
 # FLUX.2: about one megapixel, which is where its price steps up; multiples of 16.
 _SIZES_2 = {
@@ -129,6 +136,7 @@ def _card(
     takes_seed: bool = True,
     typical_s: float = 10,
     note: str = "",
+    pictures: int = 8,
 ) -> ModelCard:
     return ModelCard(
         id=model,
@@ -141,6 +149,7 @@ def _card(
         options=options,
         typical_s=typical_s,
         note=note,
+        max_inputs=pictures,
     )
 
 
@@ -148,8 +157,8 @@ _CARDS_2 = (
     _card("flux-2-pro", "FLUX.2 pro"),
     _card("flux-2-max", "FLUX.2 max", typical_s=20),
     _card("flux-2-flex", "FLUX.2 flex", (*_COMMON_2, _UPSAMPLING, _STEPS, _guidance(10)), typical_s=20),
-    _card("flux-2-klein-9b", "FLUX.2 klein 9B", typical_s=3),
-    _card("flux-2-klein-4b", "FLUX.2 klein 4B", typical_s=2),
+    _card("flux-2-klein-9b", "FLUX.2 klein 9B", typical_s=3, pictures=4),
+    _card("flux-2-klein-4b", "FLUX.2 klein 4B", typical_s=2, pictures=4),
     _card("flux-2-pro-preview", "FLUX.2 pro preview", note="Its behaviour changes without notice."),
 )
 _CARDS_3 = (
@@ -160,17 +169,19 @@ _CARDS_3 = (
         _RATIOS_3,
         takes_seed=False,
         typical_s=20,
-        note="The prices of 1.5k, 2k and 4k are not known.",
+        note="The price of 1.5k is not known.",
+        pictures=10,
     ),
 )
 _CARDS_1 = (
-    _card("flux-pro-1.1", "FLUX1.1 pro", _COMMON_1, tuple(_SIZES_1)),
-    _card("flux-dev", "FLUX.1 dev", (*_COMMON_1, _STEPS, _guidance(5)), tuple(_SIZES_1)),
+    _card("flux-pro-1.1", "FLUX1.1 pro", _COMMON_1, tuple(_SIZES_1), pictures=1),
+    _card("flux-dev", "FLUX.1 dev", (*_COMMON_1, _STEPS, _guidance(5)), tuple(_SIZES_1), pictures=1),
 )
+_CARD_ULTRA = _card("flux-pro-1.1-ultra", "FLUX1.1 pro ultra", (*_COMMON_1, _RAW), _RATIOS, pictures=1)
 _CARDS_RATIO = (
-    _card("flux-pro-1.1-ultra", "FLUX1.1 pro ultra", (*_COMMON_1, _RAW), _RATIOS),
-    _card("flux-kontext-pro", "FLUX.1 Kontext pro", _COMMON_1, _RATIOS, note="An older model."),
-    _card("flux-kontext-max", "FLUX.1 Kontext max", _COMMON_1, _RATIOS, note="An older model."),
+    _CARD_ULTRA,
+    _card("flux-kontext-pro", "FLUX.1 Kontext pro", _COMMON_1, _RATIOS, note="An older model.", pictures=4),
+    _card("flux-kontext-max", "FLUX.1 Kontext max", _COMMON_1, _RATIOS, note="An older model.", pictures=4),
 )
 CARDS = (*_CARDS_2, *_CARDS_3, *_CARDS_1, *_CARDS_RATIO)
 
@@ -195,11 +206,12 @@ class Flux:
         return CARDS
 
     def quote(self, request: ImageRequest) -> Quote:
-        body = wire_request(request)
+        _, body = _body(request)
         return flux_prices().quote(
             request.model,
             pixels=body.get("width", 0) * body.get("height", 0),
             resolution=body.get("resolution", ""),
+            inputs=[each.width_px * each.height_px for each in request.inputs],
         )
 
     async def submit(self, request: ImageRequest, attempt: AttemptRef) -> Ticket | Delivery:
@@ -207,10 +219,15 @@ class Flux:
             body = wire_request(request, attempt.callback)
         except BadInput as error:
             raise refusal(error) from error
+        if not all(picture.content for picture in request.inputs):
+            raise Refused("A picture of the request has no bytes.", kind="bad_input_image")
+        # Pictures make it long: written on a thread, while other calls go on.
+        content = await asyncio.to_thread(_written, body) if request.inputs else _written(body)
         answer = await paid(
-            self._client.post(
+            self._client.post_bytes(
                 f"/v1/{request.model}",
-                json_body=body,
+                content=content,
+                media_type="application/json",
                 headers=self._with_key(),
                 deadline_s=min(attempt.deadline_s, _SUBMIT_DEADLINE_S),
                 max_bytes=_JSON_BYTES,
@@ -229,16 +246,28 @@ class Flux:
             raise BadAnswer(found.why, kind="expired", cost=ticket.cost, request_id=ticket.request_id)
         return found
 
-    async def balance(self) -> Micros | None:
-        """What is left on the account, in micro-dollars; None when the answer does not say."""
-        headers = self._with_key()
+    async def inspect(self) -> Inspection:
+        """The credits that are left, which also proves the key."""
         try:
             answer = await self._client.get(
-                "/v1/credits", headers=headers, deadline_s=_POLL_DEADLINE_S, max_bytes=_JSON_BYTES
+                "/v1/credits",
+                headers=self._with_key(),
+                deadline_s=_POLL_DEADLINE_S,
+                max_bytes=_JSON_BYTES,
             )
-        except CallFailed:
-            return None
-        return flux_prices().bill(_document(answer).get("credits")) if answer.status == 200 else None
+        except Misconfigured as error:
+            return Inspection(False, error.reason)
+        except CallFailed as error:
+            told = scrubbed(str(error), secrets=[self._key])
+            return Inspection(None, f"Black Forest Labs could not be asked: {told}")
+        if answer.status == 200:
+            balance = flux_prices().bill(_document(answer).get("credits"))
+            if balance is None:
+                # Nothing says that it is theirs: a base URL may lead anywhere.
+                return Inspection(None, "The answer names no credits; the base URL may be another service's.")
+            return Inspection(True, "The key works.", balance)
+        trouble = _trouble(answer, self._key)
+        return Inspection(False if answer.status in (401, 403) else None, trouble.reason)
 
     def _ticket(self, answer: Answer) -> Ticket:
         document = _document(answer)
@@ -378,9 +407,57 @@ def _asking_for(task: str) -> str:
     return f"/v1/get_result?id={url_quote(task, safe='')}"
 
 
+def _written(body: Mapping[str, JsonValue]) -> bytes:
+    return json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
+
+
 def wire_request(request: ImageRequest, callback: CallbackAddress | None = None) -> dict[str, JsonValue]:
     """The body of one submission. Raises BadInput for what no submission could ask."""
+    card, body = _body(request)
+    body |= _pictures(card, request)
+    # FLUX 3 takes no webhook, as it takes no field that it does not know.
+    if callback is not None and card not in _CARDS_3 and len(callback.url) <= _WEBHOOK_URL_MOST:
+        body["webhook_url"], body["webhook_secret"] = callback.url, callback.secret
+    return body
+
+
+def _pictures(card: ModelCard, request: ImageRequest) -> dict[str, JsonValue]:
+    """The fields that hold the pictures, each bare base64."""
+    encoded = [base64.b64encode(each.content).decode() for each in request.inputs]
+    if not encoded:
+        return {}
+    if card in _CARDS_3:
+        return {"images": encoded}
+    if card in _CARDS_1 or card is _CARD_ULTRA:
+        return {"image_prompt": encoded[0]}
+    names = ["input_image", *(f"input_image_{number}" for number in range(2, len(encoded) + 1))]
+    return dict(zip(names, encoded, strict=True))
+
+
+def _check_pictures(card: ModelCard, request: ImageRequest) -> None:
+    most = _INPUT_PIXELS_3 if card in _CARDS_3 else _INPUT_PIXELS
+    for each in request.inputs:
+        size = f"{each.width_px} x {each.height_px} px"
+        if -(-each.size_bytes // 3) * 4 > _INPUT_CHARS:
+            raise BadInput(
+                f"A picture must be smaller than {_INPUT_CHARS * 3 // 4_000_000} MB.", field="inputs"
+            )
+        if each.width_px * each.height_px > most:
+            raise BadInput(
+                f"{card.label} takes pictures of at most {most // 1_000_000} megapixels; one is {size}.",
+                field="inputs",
+            )
+        if card in _CARDS_3 and min(each.width_px, each.height_px) < _INPUT_SIDE_3:
+            raise BadInput(
+                f"{card.label} takes pictures of at least {_INPUT_SIDE_3} px a side; one is {size}.",
+                field="inputs",
+            )
+
+
+def _body(request: ImageRequest) -> tuple[ModelCard, dict[str, JsonValue]]:
+    """The model's card, and the body of one submission but for its pictures. Raises BadInput."""
     card, options = accept(request, CARDS)
+    _check_pictures(card, request)
     body: dict[str, JsonValue] = {"prompt": request.prompt}
     if card in _CARDS_2 or card in _CARDS_1:
         sizes = _SIZES_2 if card in _CARDS_2 else _SIZES_1
@@ -393,10 +470,7 @@ def wire_request(request: ImageRequest, callback: CallbackAddress | None = None)
     body |= {name: value for name, value in options.items() if value is not None}
     if "guidance" in body:
         body["guidance"] = float(body["guidance"])
-    # FLUX 3 takes no webhook either.
-    if callback is not None and card not in _CARDS_3 and len(callback.url) <= _WEBHOOK_URL_MOST:
-        body["webhook_url"], body["webhook_secret"] = callback.url, callback.secret
-    return body
+    return card, body
 
 
 def _end_of_task(

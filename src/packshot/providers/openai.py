@@ -3,6 +3,7 @@
 A request without pictures is a JSON document for `generations`; one with pictures is a form for `edits`.
 """
 
+import asyncio
 import base64
 import binascii
 import re
@@ -274,7 +275,8 @@ class OpenAI:
         except BadInput as error:
             raise refusal(error) from error
         _check_bytes(request)
-        content, media_type = form(parts)
+        # Long, with pictures in it: written on a thread, while other calls go on.
+        content, media_type = await asyncio.to_thread(form, parts)
         return await paid(
             self._client.post_bytes(
                 "/v1/images/edits",

@@ -236,14 +236,23 @@ class PicturePrice:
             },
         )
 
-    def output(self, pixels: int, resolution: str) -> tuple[Fraction, Fraction] | None:
-        """Expected and most dollars for one picture; None when unknown."""
+    def output(
+        self, pixels: int, resolution: str, inputs: Sequence[int] = ()
+    ) -> tuple[Fraction, Fraction] | None:
+        """Expected and most dollars for one picture, made of others of `inputs` pixels; None when unknown."""
         if self.per_image is not None:
             return self.per_image, self.per_image
         if self.first_mp is not None:
-            expected, most = ceil(Fraction(pixels, 1024 * 1024)), ceil(Fraction(pixels, 1_000_000))
+            expected, most = _megapixels(pixels, 1024 * 1024), _megapixels(pixels, 1_000_000)
+            expected += sum(_megapixels(each, 1024 * 1024) for each in inputs)
+            most += sum(_megapixels(each, 1_000_000) for each in inputs)
             return self.first_mp + (expected - 1) * self.next_mp, self.first_mp + (most - 1) * self.next_mp
         return self.by_class.get(resolution)
+
+
+def _megapixels(pixels: int, unit: int) -> int:
+    """Begun ones count whole, and there is never less than one."""
+    return max(1, -(-pixels // unit))
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,10 +263,13 @@ class PicturePrices:
     dollars_per_credit: Fraction
     models: Mapping[str, PicturePrice]
 
-    def quote(self, model: str, *, pixels: int = 0, resolution: str = "") -> Quote:
-        """The price of one picture of so many pixels, or of that resolution class."""
+    def quote(
+        self, model: str, *, pixels: int = 0, resolution: str = "", inputs: Sequence[int] = ()
+    ) -> Quote:
+        """The price of one picture of so many pixels, or of that resolution class, made of others of `inputs`
+        pixels."""
         price = self.models.get(model)
-        output = price.output(pixels, resolution) if price else None
+        output = price.output(pixels, resolution, inputs) if price else None
         if output is None:
             return Quote(None, None, self.version, UNKNOWN_NOTE)
         expected, most = output

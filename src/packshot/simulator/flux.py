@@ -58,6 +58,7 @@ _PATIENCE_S = 0.25
 # BFL tries a report again after so many seconds, and then gives up.
 _REPORT_AGAIN_S = (1.0, 5.0, 30.0)
 _REPORT_DEADLINE_S = 10.0
+_PICTURE_CHARS_MOST = 20 * 1024 * 1024  # of its base64
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,7 +409,7 @@ def _order(model: FluxModel, document: Any) -> Order:
     if model.pixels_most is not None and width_px * height_px > model.pixels_most:
         message = f"Value error, width x height must be at most {model.pixels_most // MEGAPIXEL} MP"
         raise Declined(_invalid([{"loc": ["width"], "msg": message, "type": "value_error"}]))
-    measured = [_pixels(picture) for picture in inputs.pictures]
+    measured = [_measured(picture, model, number) for number, picture in enumerate(inputs.pictures)]
     in_mp = sum(billed_megapixels(pixels) for pixels in measured if pixels)
     return Order(
         model=model,
@@ -421,15 +422,29 @@ def _order(model: FluxModel, document: Any) -> Order:
     )
 
 
-def _pixels(picture: str) -> int | None:
+def _measured(picture: str, model: FluxModel, number: int) -> int | None:
     """Pixels of a reference image, None when unreadable. Addresses are not fetched: they count as 1 MP."""
     if picture.startswith(("http://", "https://")):
         return MEGAPIXEL
+    encoded = picture.partition("base64,")[2] or picture
+    if len(encoded) > _PICTURE_CHARS_MOST:
+        raise Declined(_unfit(number, "Value error, the image must be at most 20 MB"))
     try:
-        header = read_header(base64.b64decode(picture.partition("base64,")[2] or picture, validate=True))
+        header = read_header(base64.b64decode(encoded, validate=True))
     except (binascii.Error, ValueError, BadImage):
         return None
-    return header.width_px * header.height_px
+    pixels = header.width_px * header.height_px
+    if pixels > model.picture_pixels_most:
+        most = model.picture_pixels_most // 1_000_000
+        raise Declined(_unfit(number, f"Value error, the image must have at most {most} megapixels"))
+    if min(header.width_px, header.height_px) < model.picture_side_least:
+        side = model.picture_side_least
+        raise Declined(_unfit(number, f"Value error, the image must be at least {side}x{side} pixels"))
+    return pixels
+
+
+def _unfit(number: int, message: str) -> Answer:
+    return _invalid([{"loc": ["images", number], "msg": message, "type": "value_error"}])
 
 
 # -- answers ---------------------------------------------------------------------------------------

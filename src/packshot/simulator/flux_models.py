@@ -226,6 +226,8 @@ class FluxModel:
     credits: Callable[[Inputs, int, int], Fraction]
     pixels_most: int | None = None
     thinks_aloud: bool = False  # FLUX 3 says Reasoning and Generating while it works
+    picture_pixels_most: int = 20_000_000  # of one that goes in
+    picture_side_least: int = 1
 
 
 def billed_megapixels(pixels: int) -> int:
@@ -251,9 +253,9 @@ def _fixed(dollars: str) -> Callable[[Inputs, int, int], Fraction]:
     return lambda _inputs, _out_mp, _in_mp: Fraction(dollars) / DOLLARS_PER_CREDIT
 
 
-# 1k is published by resellers, 768sq is reported; the larger three are this simulator's own guess.
+# As resellers list them; 1.5k, which only one of them does, is this simulator's own guess.
 _FLUX_3_DOLLARS: Mapping[str, str] = {
-    "768sq": "0.041", "1k": "0.048", "1.5k": "0.072", "2k": "0.096", "4k": "0.192",
+    "768sq": "0.041", "1k": "0.048", "1.5k": "0.07", "2k": "0.10", "4k": "0.607",
 }  # fmt: skip
 
 
@@ -269,7 +271,14 @@ def _flux_2(name: str, inputs: type[Inputs], first: str, further: str) -> FluxMo
 MODELS: dict[str, FluxModel] = {
     model.id: model
     for model in (
-        FluxModel("flux-3-image", Flux3, _flux_3, thinks_aloud=True),
+        FluxModel(
+            "flux-3-image",
+            Flux3,
+            _flux_3,
+            thinks_aloud=True,
+            picture_pixels_most=16_000_000,
+            picture_side_least=256,
+        ),
         _flux_2("flux-2-klein-4b", Flux2Klein, "0.014", "0.001"),
         _flux_2("flux-2-klein-9b", Flux2Klein, "0.015", "0.002"),
         _flux_2("flux-2-klein-9b-preview", Flux2Klein, "0.015", "0.002"),
