@@ -4,11 +4,15 @@ than what was agreed to."""
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from click.testing import Result
 from django.db import connection, transaction
+from typer.testing import CliRunner
 
 from packshot import generations
 from packshot.accounts import Actor
 from packshot.catalogue.products import by_id
+from packshot.cli import generating
+from packshot.cli.commands import app
 from packshot.events.models import Event
 from packshot.flows import admit, generate, routing
 from packshot.flows.check import check
@@ -257,3 +261,43 @@ def test_a_request_key_with_another_route_is_refused(providers):
     other = Ask(rows, "openai", prompt="{{name}} on slate", route=Route("cheapest", among("openai", "flux")))
     with pytest.raises(BadInput, match="used before"):
         generate.request(other, ADA, request_key="route-key-1", agreed_micros=10**9)
+
+
+@pytest.fixture
+def shell(providers, monkeypatch):
+    """`packshot generate` with these words, for one product."""
+    monkeypatch.setattr(generating, "quoting", lambda: providers)
+    product = build.product()
+
+    def run(*words: str) -> Result:
+        return CliRunner().invoke(
+            app, ["generate", "--sku", product.sku, "--prompt", "{{name}} on slate", "--yes", *words]
+        )
+
+    return run
+
+
+def test_the_shell_chooses_and_says_why_and_what_it_may_cost_at_most(shell):
+    told = shell("--among", "openai,flux", "--by", "cheapest")
+    assert told.exit_code == 0, told.output
+    assert "cheapest: $0.030" in told.output
+    assert "At most" in told.output
+    assert Generation.objects.get().provider_id == "flux"
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        ((), "--provider NAME, or --among"),
+        (("--provider", "openai", "--among", "openai,flux"), "--provider NAME, or --among"),
+        (("--among", "openai"), "from 2 to 8"),
+        (("--among", "openai,flux=much", "--by", "weighted"), "a weight is a whole number"),
+        (("--among", "openai,flux", "--by", "luck"), "no way to choose"),
+        (("--among", "openai,flux", "--seed", "7"), "belong to one model"),
+    ],
+)
+def test_the_shell_says_what_is_wrong_with_a_choice(shell, words, problem):
+    told = shell(*words)
+    assert told.exit_code != 0
+    assert problem in " ".join(str(told.exception or told.output).split())
+    assert not Generation.objects.exists()

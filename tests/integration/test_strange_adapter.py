@@ -15,7 +15,7 @@ FILES = ("pyproject.toml", "packshot_lumen.py", "test_lumen.py")
 def written() -> dict[str, str]:
     """The files of the page, by the name above each."""
     page = (ROOT / "docs" / "adapters.md").read_text()
-    return dict(re.findall(r"^`([\w.]+)`\n\n```\w+\n(.*?)^```$", page, re.MULTILINE | re.DOTALL))
+    return dict(re.findall(r"^### ([\w.]+)\n\n```\w+\n(.*?)^```$", page, re.MULTILINE | re.DOTALL))
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -35,9 +36,10 @@ from packshot.cli.screen import (
     table,
     warn,
 )
-from packshot.flows import inputs
+from packshot.flows import inputs, routing
 from packshot.flows.desk import quoting
 from packshot.flows.generate import Ask, Offer, offer, request
+from packshot.flows.routing import Among, Route
 from packshot.generations import Asked, Given
 from packshot.generations.models import Generation, Process, RequestRecord
 from packshot.imaging.header import MAX_BYTES
@@ -66,8 +68,9 @@ _WAITS = {
 @app.command()
 def generate(
     provider: Annotated[
-        str, typer.Option(help="Who makes them; `packshot provider list` shows who can.", metavar="NAME")
-    ],
+        str | None,
+        typer.Option(help="Who makes them; `packshot provider list` shows who can.", metavar="NAME"),
+    ] = None,
     sku: Annotated[
         list[str] | None,
         typer.Option(help="Products, separated by commas; may be given again.", metavar="SKU,..."),
@@ -79,6 +82,20 @@ def generate(
     model: Annotated[
         str | None, typer.Option(help="Its model, when not the usual one.", metavar="MODEL")
     ] = None,
+    among: Annotated[
+        str | None,
+        typer.Option(
+            help="Instead of --provider: those to choose one from, separated by commas.",
+            metavar="NAME[:MODEL][=WEIGHT],...",
+        ),
+    ] = None,
+    by: Annotated[
+        str,
+        typer.Option(help="How to choose: order, cheapest, fastest, best or weighted.", metavar="HOW"),
+    ] = "order",
+    fallback: Annotated[
+        bool, typer.Option(help="Ask the next one when who was chosen refuses or is down.")
+    ] = True,
     template: Annotated[
         str | None, typer.Option(help="Prompt template, when not each category's own.", metavar="NAME")
     ] = None,
@@ -127,6 +144,11 @@ def generate(
     With --wait it ends with 0 when each completed, and with 1 when one did not.
     """
     actor = accounts.this_shell()
+    if bool(provider) == bool(among):
+        raise BadInput("say who makes them: --provider NAME, or --among NAME,NAME", field="provider")
+    route = _route(among, by, fallback=fallback) if among else None
+    provider = route.among[0].provider if route else provider
+    assert provider is not None, "one of the two was given"
     asked = _stored(key) if key else None
     if asked is not None and not sku:
         # Which products have no image, or are there at all, has changed since: the key alone says enough.
@@ -144,6 +166,7 @@ def generate(
             options=_options(option or [], provider, model),
             negative_prompt=negative or "",
             inputs=_inputs(actor, picture or [], mask, style),
+            route=route,
         )
         if asked is not None:
             asked = request(ask, actor, request_key=asked.key, agreed_micros=None)
@@ -153,6 +176,18 @@ def generate(
     if wait:
         raise typer.Exit(0 if _watch(asked) else 1)
     say(f"{many(len(asked.generation_ids), 'generation')} in the queue. See them: {program()} queue list")
+
+
+def _route(among: str, by: str, *, fallback: bool) -> Route:
+    """The choice as it was typed: `flux,openai:gpt-image-2=3`."""
+    choices = []
+    for part in among.split(","):
+        name, _, weight = part.strip().partition("=")
+        provider, _, model = name.partition(":")
+        if weight and not weight.isdecimal():
+            raise BadInput(f"{part.strip()!r}: a weight is a whole number", field="among")
+        choices.append(Among(provider, model or None, int(weight or 1)))
+    return routing.known(Route(by, tuple(choices), fallback))  # type: ignore[arg-type] # looked at there
 
 
 def _stored(key: str) -> Asked | None:
@@ -275,6 +310,16 @@ def _show_gaps(offered: Offer) -> None:
     )
 
 
+def _from(ask: Ask, offered: Offer) -> str:
+    if not offered.routes:
+        return f"{quoting()[ask.provider].label}, model {offered.model}"
+    shares = Counter((each.provider, each.model) for each in offered.wanted)
+    return "; ".join(
+        f"{quoting()[provider].label}, model {model}" + (f" ({count:,})" if len(shares) > 1 else "")
+        for (provider, model), count in shares.items()
+    )
+
+
 def _show_offer(ask: Ask, offered: Offer, key: str) -> None:
     images = offered.count * ask.images
     room = offered.room
@@ -287,7 +332,13 @@ def _show_offer(ask: Ask, offered: Offer, key: str) -> None:
     lines: list[tuple[str, object]] = [
         ("Images", f"{images:,} of {many(offered.count, 'product')}, {ask.shape}"),
         *([("Pictures", ", ".join(given))] if given else []),
-        ("From", f"{quoting()[ask.provider].label}, model {offered.model}"),
+        ("From", _from(ask, offered)),
+        *([("Chosen", words) for words in dict.fromkeys(each.because for each in offered.routes)]),
+        *(
+            [("At most", money(offered.most_micros, simulated=False))]
+            if offered.routes and offered.most_micros != offered.expected_micros
+            else []
+        ),
         ("Expected", money(offered.expected_micros, simulated=False)),
         ("At most", money(offered.ceiling_micros, simulated=False)),
         (
