@@ -32,6 +32,7 @@ _TONES = {
     "broken": "red",
     "uncertain": "yellow",
     "paused": "yellow",
+    "draining": "yellow",
     "waiting": "yellow",
     "testing": "yellow",
     "stopped": "red",

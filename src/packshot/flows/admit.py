@@ -7,6 +7,7 @@ from uuid import UUID
 
 from packshot import events, generations, ledger
 from packshot.events import Happening
+from packshot.flows import prices
 from packshot.flows.transaction import gathered
 from packshot.generations import Candidate, Claim
 from packshot.kernel.errors import BadInput
@@ -51,7 +52,7 @@ def admit(
         ready = generations.candidates(provider.name, simulated=gate.simulated, limit=min(most, gate.room))
         if ready:
             fault_point("queue.claimed")
-        priced, parked = _price(provider, ready)
+        priced, parked = _price(provider, ready, gate.price_edition)
         wishes = {
             claim.attempt_id: Wish(
                 attempt_id=claim.attempt_id,
@@ -89,14 +90,16 @@ def admit(
     return claims
 
 
-def _price(provider: Provider, ready: Sequence[Candidate]) -> tuple[list[Claim], dict[UUID, tuple[str, str]]]:
+def _price(
+    provider: Provider, ready: Sequence[Candidate], edition: int
+) -> tuple[list[Claim], dict[UUID, tuple[str, str]]]:
     """Claims for what has a price that stands; reasons for what has none."""
     claims: list[Claim] = []
     parked: dict[UUID, tuple[str, str]] = {}
     for candidate in ready:
         card = model_card(provider, candidate.model)
         try:
-            quote = provider.quote(image_request(candidate))
+            quote = prices.quote(provider, image_request(candidate), edition)
         except BadInput as problem:
             parked[candidate.id] = ("price", str(problem))
             continue

@@ -9,14 +9,14 @@ from uuid import UUID
 from django.db import transaction
 
 from packshot import generations
-from packshot.flows import look
+from packshot.flows import look, prices
 from packshot.flows.close import Completion, Stored, close
 from packshot.flows.desk import desk
 from packshot.flows.run import storable
 from packshot.generations import SHARED_SLOT, Claim
 from packshot.kernel.errors import BadInput, ProviderError, TryLater, Unsure
 from packshot.kernel.money import Micros
-from packshot.providers.contract import AttemptRef, Delivery, Pending, Ticket
+from packshot.providers.contract import AttemptRef, Delivery, Pending, Provider, Ticket
 
 log = logging.getLogger(__name__)
 
@@ -85,10 +85,10 @@ def _look(claim: Claim) -> Look:
         return Look(0, problem.reason, final=True)
     if isinstance(seen, Pending):
         return Look(0, f"{provider.label} is still at work", final=False)
-    return _keep(claim, seen)
+    return _keep(claim, provider, seen)
 
 
-def _keep(claim: Claim, delivery: Delivery) -> Look:
+def _keep(claim: Claim, provider: Provider, delivery: Delivery) -> Look:
     if not delivery.images:
         return Look(0, "the provider finished and sent no image", final=True)
     kept = tuple(
@@ -107,7 +107,7 @@ def _keep(claim: Claim, delivery: Delivery) -> Look:
             Completion(
                 claim.attempt_id,
                 images=kept,
-                cost_micros=delivery.cost,
+                cost_micros=prices.cost_of(provider, claim, delivery.cost),
                 request_id=delivery.request_id or "",
                 answer=delivery.raw,
             )

@@ -14,12 +14,12 @@ from packshot.accounts import Actor, audit
 from packshot.catalogue import prompts
 from packshot.catalogue.products import ProductRow
 from packshot.events import Happening
-from packshot.flows import routing
+from packshot.flows import prices, routing
 from packshot.flows.close import Completion, close
 from packshot.flows.desk import quoting
 from packshot.flows.routing import Route, Turn
 from packshot.flows.wording import facts_of
-from packshot.generations import SHARED_SLOT, Asked, Given, Hop, Routed, Wanted
+from packshot.generations import SHARED_SLOT, Asked, Given, Hop, Routed, Switch, Wanted
 from packshot.kernel.errors import BadAnswer, BadInput, OverBudget, PackshotError, Refused
 from packshot.kernel.ids import uuid7
 from packshot.kernel.money import LARGEST, Micros, show
@@ -166,7 +166,7 @@ def _routed(ask: Ask) -> list[_Part]:
     for each in route.among:
         assert each.model is not None, "every model is named by now"
         try:
-            _, simulated = _provider(each.provider)
+            _, state = _provider(each.provider)
             one = replace(
                 ask, products=ask.products[:1], provider=each.provider, model=each.model, route=None
             )
@@ -180,7 +180,7 @@ def _routed(ask: Ask) -> list[_Part]:
                 if first
                 else Quote(None, None, "")
             )
-            kinds.add(simulated)
+            kinds.add(state.simulated)
         except BadInput as problem:
             reasons.append(str(problem))
     if not quotes:
@@ -229,7 +229,7 @@ def _routes(route: Route, turn: Turn, ask: Ask, drawn: _Drawn) -> list[Routed]:
 
 def _drawn(ask: Ask) -> _Drawn:
     """Every product's prompt and price at the one provider that `ask` names."""
-    provider, simulated = _provider(ask.provider)
+    provider, state = _provider(ask.provider)
     card = model_card(provider, ask.model) if ask.model else default_model(provider)
     if card is None:
         models = ", ".join(each.id for each in provider.models() if not each.retired)
@@ -260,7 +260,7 @@ def _drawn(ask: Ask) -> _Drawn:
             ask.negative_prompt,
             pictures,
         )
-        quote = provider.quote(request)
+        quote = prices.quote(provider, request, state.price_edition)
         note = note or quote.note
         wanted.append(
             Wanted(
@@ -268,7 +268,7 @@ def _drawn(ask: Ask) -> _Drawn:
                 product_id=product.id,
                 provider=provider.name,
                 model=card.id,
-                simulated=simulated,
+                simulated=state.simulated,
                 prompt=rendered.prompt,
                 template_version_id=version_id,
                 shape=ask.shape,
@@ -283,7 +283,7 @@ def _drawn(ask: Ask) -> _Drawn:
                 inputs=inputs,
             )
         )
-    return _Drawn(card.id, simulated, tuple(wanted), tuple(missing), note)
+    return _Drawn(card.id, state.simulated, tuple(wanted), tuple(missing), note)
 
 
 def request(ask: Ask, actor: Actor, *, request_key: str, agreed_micros: int | None, title: str = "") -> Asked:
@@ -497,8 +497,8 @@ def _settle_unknown(
     events.tell([Happening("generation", "settled", str(attempt.generation_id), {"by": actor.name})])
 
 
-def _provider(name: str) -> tuple[Provider, bool]:
-    """The adapter and whether it runs on simulated money here, by the table that the worker keeps."""
+def _provider(name: str) -> tuple[Provider, Switch]:
+    """The adapter, and how it stands here by the table that the worker keeps."""
     known = quoting()
     if name not in known:
         raise BadInput(
@@ -522,7 +522,12 @@ def _provider(name: str) -> tuple[Provider, bool]:
             f"packshot provider on {name} --limit 25",
             field="provider",
         )
-    return known[name], state.simulated
+    if state.draining:
+        raise BadInput(
+            f"{known[name].label} takes no new requests until somebody resumes it; what is queued is made",
+            field="provider",
+        )
+    return known[name], state
 
 
 def _wordings(ask: Ask, card: ModelCard) -> dict[str, tuple[UUID | None, str]]:

@@ -13,6 +13,7 @@ from django.db import transaction
 from packshot import catalogue, events, generations, reports
 from packshot.accounts import Actor, audit
 from packshot.events import Happening
+from packshot.flows import prices
 from packshot.flows.desk import quoting
 from packshot.generations import SHARED_SLOT, Hop, Routed, Stranded, Wanted
 from packshot.kernel.errors import REMEDIES, BadInput
@@ -208,6 +209,8 @@ def _quote(left: Stranded, hop: Hop) -> Quote | str:
         return "is off"
     if switch.simulated != left.simulated:
         return "would spend another kind of money"
+    if switch.draining:
+        return "takes no new requests"
     request = ImageRequest(
         hop.model,
         left.prompt,
@@ -219,7 +222,7 @@ def _quote(left: Stranded, hop: Hop) -> Quote | str:
         tuple(each.picture() for each in left.inputs),
     )
     try:
-        quote = provider.quote(request)
+        quote = prices.quote(provider, request, switch.price_edition)
     except BadInput as problem:
         return f"cannot: {problem}"
     if quote.expected is None:

@@ -11,6 +11,7 @@ from typing import Protocol
 from uuid import UUID
 
 from packshot.blobs import MissingBlob, StoreDown, StoreFull
+from packshot.flows import prices
 from packshot.flows.admit import image_request
 from packshot.flows.close import Completion, Stored
 from packshot.generations import Claim
@@ -41,6 +42,8 @@ log = logging.getLogger(__name__)
 
 # The adapter has its own deadline for the whole call; this one only catches an adapter that forgot it.
 ADAPTER_GRACE_S = 10.0
+# The longest that a submission may take, however long its result may then be waited for.
+LONGEST_CALL_S = 300.0
 # How often in a row a look at a ticket may fail by our own fault before it counts as no image.
 MOST_BUGS = 5
 # A handle longer than this is no number of a task, and is not kept.
@@ -120,15 +123,16 @@ async def _called(claim: Claim, provider: Provider, around: Surroundings) -> Com
     try:
         answer = await _sent(claim, provider, around)
     except ProviderError as error:
-        return _failed(claim, error)
+        return _failed(claim, provider, error)
     if answer is None:
         return None
     if isinstance(answer, Ticket):
         fault_point("ticket.received")
+        answer = replace(answer, cost=prices.cost_of(provider, claim, answer.cost))
         await around.lines.accepted(claim, answer)
         return await _finished(claim, provider, answer, around)
     fault_point("answer.read")
-    return await _delivered(claim, answer, around)
+    return await _delivered(claim, provider, answer, around)
 
 
 async def _sent(claim: Claim, provider: Provider, around: Surroundings) -> Ticket | Delivery | None:
@@ -167,19 +171,20 @@ async def _submit(
     claim: Claim, request: ImageRequest, provider: Provider, around: Surroundings
 ) -> Ticket | Delivery:
     """The one paid call. Whatever goes wrong in an unexpected way is an unknown outcome, never a free one."""
+    deadline_s = min(float(claim.deadline_s), LONGEST_CALL_S)
     reference = AttemptRef(
         claim.attempt_id,
         claim.number,
-        float(claim.deadline_s),
+        deadline_s,
         around.callback(provider, claim.attempt_id),
     )
     try:
-        async with asyncio.timeout(claim.deadline_s + ADAPTER_GRACE_S):
+        async with asyncio.timeout(deadline_s + ADAPTER_GRACE_S):
             return await provider.submit(request, reference)
     except ProviderError:
         raise
     except TimeoutError:
-        raise Unsure(f"no answer within {claim.deadline_s} s", kind="timeout") from None
+        raise Unsure(f"no answer within {deadline_s:.0f} s", kind="timeout") from None
     except Exception as bug:
         log.exception("attempt %s: the %s adapter failed", claim.attempt_id, provider.name)
         raise Unsure(f"the {provider.name} adapter failed: {type(bug).__name__}", kind="bug") from bug
@@ -196,8 +201,8 @@ async def _finished(
             log.warning("attempt %s: a callback led to nothing: %s", claim.attempt_id, error.reason)
             await around.lines.came_to_nothing(claim)
             return None
-        return _failed(claim, error, ticket)
-    return await _delivered(claim, delivery, around)
+        return _failed(claim, provider, error, ticket)
+    return await _delivered(claim, provider, delivery, around)
 
 
 async def _collect(claim: Claim, provider: Provider, ticket: Ticket, around: Surroundings) -> Delivery:
@@ -237,7 +242,9 @@ async def _collect(claim: Claim, provider: Provider, ticket: Ticket, around: Sur
     )
 
 
-async def _delivered(claim: Claim, delivery: Delivery, around: Surroundings) -> Completion:
+async def _delivered(
+    claim: Claim, provider: Provider, delivery: Delivery, around: Surroundings
+) -> Completion:
     """Raises nothing: without an image it is a failure that cost what it cost."""
     if not delivery.images:
         error = BadAnswer(
@@ -248,14 +255,14 @@ async def _delivered(claim: Claim, delivery: Delivery, around: Surroundings) -> 
             request_id=delivery.request_id,
             raw=delivery.raw,
         )
-        return _failed(claim, error)
+        return _failed(claim, provider, error)
     fault_point("image.read")
     stored = await _keep(delivery.images, around)
     fault_point("images.kept")
     return Completion(
         claim.attempt_id,
         images=tuple(stored),
-        cost_micros=delivery.cost,
+        cost_micros=prices.cost_of(provider, claim, delivery.cost),
         request_id=delivery.request_id or "",
         answer=delivery.raw,
         evidence=_evidence(claim),
@@ -305,7 +312,11 @@ def storable(handle: Mapping[str, JsonValue] | None) -> Mapping[str, JsonValue] 
     return handle
 
 
-def _failed(claim: Claim, error: ProviderError, ticket: Ticket | None = None) -> Completion:
+def _failed(
+    claim: Claim, provider: Provider, error: ProviderError, ticket: Ticket | None = None
+) -> Completion:
+    if error.charge != "free":
+        error.cost = prices.cost_of(provider, claim, error.cost)
     # Its trace would hold the frames of the call, and the pictures in them, until this end is written.
     error.__traceback__ = error.__cause__ = error.__context__ = None
     return Completion(

@@ -137,7 +137,7 @@ class PriceEdit(models.Model):
         constraints: ClassVar = [
             models.CheckConstraint(
                 condition=Q(kind="price", amount_micros__gte=0, most_micros__gte=F("amount_micros"))
-                | Q(kind__in=["unknown", "published"], amount_micros=None, most_micros=None),
+                | Q(kind__in=["unknown", "withdrawn"], amount_micros=None, most_micros=None),
                 name="packshot_price_is_one_or_none",
             ),
         ]

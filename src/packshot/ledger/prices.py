@@ -7,8 +7,8 @@ from typing import Literal
 
 from django.db import connection
 
-# `unknown`: not spent automatically. `published`: the table's own again.
-PriceKind = Literal["price", "unknown", "published"]
+# `unknown`: not spent automatically. `withdrawn`: what was said before for this choice holds no more.
+PriceKind = Literal["price", "unknown", "withdrawn"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def edition(provider: str) -> Edition:
             WITH valid AS MATERIALIZED (
                 SELECT * FROM packshot_price WHERE provider = %s AND valid_from <= clock_timestamp()
             )
-            SELECT (SELECT sum(id)::bigint FROM valid), {_COLUMNS}
+            SELECT (SELECT (count(*) << 40) + sum(id)::bigint FROM valid), {_COLUMNS}
             FROM (SELECT DISTINCT ON (model, key) * FROM valid ORDER BY model, key, id DESC) AS newest
             ORDER BY model, key
             """,

@@ -276,6 +276,16 @@ class Configured(Protocol):
     on_simulator: bool
 
 
+@runtime_checkable
+class BilledByList(Protocol):
+    """What an adapter has besides, when no answer of its service says what a call cost.
+
+    What it states as a cost is then what it quotes; where the site has a price of its own, that one is booked.
+    """
+
+    billed_by_list: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Inspection:
     """What a provider says of an account for nothing."""

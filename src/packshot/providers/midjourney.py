@@ -189,6 +189,7 @@ class Midjourney:
     # deadline runs.
     limits = Limits(in_flight=3)
     free = False
+    billed_by_list = True
 
     def __init__(self, account: Account, client: GuardedClient) -> None:
         self._key = account.key

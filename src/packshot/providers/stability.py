@@ -79,6 +79,7 @@ class Stability:
     # Ten a second, ten of them at once, and a look at each of thirty in ten seconds make at most 140.
     limits = Limits(in_flight=30, per_minute=600)
     free = False
+    billed_by_list = True
 
     def __init__(self, account: Account, client: GuardedClient) -> None:
         self._key = account.key

@@ -13,7 +13,10 @@ from packshot.reports.sql import read as _read
 
 # `stopped` and `testing` are the circuit: busy so often in a row that it is left alone for a while, and then
 # asked once whether that is over. `waiting` is a wait that it asked for.
-ProviderState = Literal["healthy", "waiting", "testing", "stopped", "paused", "off", "unavailable"]
+# `draining` takes no new request.
+ProviderState = Literal[
+    "healthy", "waiting", "testing", "stopped", "draining", "paused", "off", "unavailable"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,7 @@ class ProviderRow:
     p50_s: float | None
     p95_s: float | None
     last_used: datetime | None
+    price_edition: int = 0  # of the prices that the site edited (ledger/prices.py)
 
 
 _TILES = """
@@ -162,6 +166,7 @@ _PROVIDERS = """
             WHEN NOT record.available THEN 'unavailable'
             WHEN NOT record.simulated AND NOT record.switched_on THEN 'off'
             WHEN record.paused_at IS NOT NULL THEN 'paused'
+            WHEN record.draining THEN 'draining'
             WHEN record.wait_until > packshot_now() AND record.busy_in_row >= 3 THEN 'stopped'
             WHEN record.wait_until > packshot_now() THEN 'waiting'
             WHEN record.busy_in_row >= 3 THEN 'testing'
@@ -174,7 +179,7 @@ _PROVIDERS = """
         stats.total_generated, stats.success_count, stats.failed_count, stats.success_rate,
         stats.success_rate_low, stats.success_rate_high, stats.total_cost, stats.avg_cost,
         stats.avg_processing_time, stats.p50_processing_time AS p50_s, stats.p95_processing_time AS p95_s,
-        stats.last_used
+        stats.last_used, packshot_price_edition(record.name) AS price_edition
     FROM packshot_provider AS record
     JOIN provider_performance_stats AS stats ON stats.provider = record.name
     LEFT JOIN (

@@ -17,7 +17,7 @@ from packshot.accounts import Actor
 from packshot.catalogue import prompts
 from packshot.catalogue.products import ProductRow
 from packshot.catalogue.templates import GENERAL, TemplateRow, templates
-from packshot.flows import generate
+from packshot.flows import generate, prices
 from packshot.flows.desk import quoting
 from packshot.flows.generate import Ask, Missing, PriceRose
 from packshot.flows.routing import Among, Route
@@ -426,6 +426,8 @@ def _off(state: ProviderRow) -> str:
             return "switched off"
         case "paused":
             return "paused"
+        case "draining":
+            return "takes no new requests"
     return "not installed" if state.name not in quoting() else ""
 
 
@@ -441,7 +443,7 @@ def _cards(wishes: Wishes, states: Sequence[ProviderRow], sample: str) -> Iterat
             models=tuple(
                 Model(each.id, each.label, each is card) for each in (_able(provider) if provider else ())
             ),
-            price=_price_of_one(provider, card, wishes, sample) if provider and card else "",
+            price=_price_of_one(provider, card, wishes, sample, state) if provider and card else "",
             seconds=state.p50_s if state.p50_s is not None else card.typical_s if card else None,
             simulated=state.simulated,
         )
@@ -462,10 +464,13 @@ def _model(provider: Provider, wishes: Wishes) -> ModelCard | None:
     return next((card for card in able if card.id == wanted), able[0] if able else None)
 
 
-def _price_of_one(provider: Provider, card: ModelCard, wishes: Wishes, sample: str) -> str:
+def _price_of_one(
+    provider: Provider, card: ModelCard, wishes: Wishes, sample: str, state: ProviderRow
+) -> str:
     shape = wishes.shape if wishes.shape in card.shapes else card.shapes[0]
     try:
-        quoted = provider.quote(ImageRequest(card.id, sample or "a product", shape))
+        wanted = ImageRequest(card.id, sample or "a product", shape)
+        quoted = prices.quote(provider, wanted, state.price_edition)
     except BadInput:
         return "price unknown"
     return _amount(quoted.expected, 1)
@@ -647,7 +652,8 @@ def first_offer(ask: Ask, text: str, brand: str, actor: Actor, state: ProviderRo
     (product,) = ask.products
     rendered = prompts.render(text, facts_of(product), brand)
     card = _card_of(ask)
-    quoted = quoting()[ask.provider].quote(ImageRequest(card.id, rendered.prompt, ask.shape, ask.images))
+    wanted = ImageRequest(card.id, rendered.prompt, ask.shape, ask.images)
+    quoted = prices.quote(quoting()[ask.provider], wanted, state.price_edition)
     gaps = (Missing(product.sku, rendered.missing),) if rendered.missing else ()
     spends = Wish(
         uuid4(), quoted.ceiling or 0, state.simulated, ask.provider, product.category_path, actor.name, None
