@@ -106,8 +106,15 @@ def _pay(in_flight: int) -> None:
     enrol_desk()
     here = desk()
     timers.check(
+        # Of calls: whoever waits with a ticket may be declared dead, and another collects it.
         longest_deadline_s=max(
-            (card.deadline_s for provider in here.providers.values() for card in provider.models()), default=0
+            (
+                card.deadline_s
+                for provider in here.providers.values()
+                for card in provider.models()
+                if card.delivery == "direct"
+            ),
+            default=0,
         )
     )
     worker = PayWorker(
