@@ -230,6 +230,8 @@ def test_every_kind_of_error_says_what_happened_what_it_cost_and_what_comes_next
         assert note.what.endswith(".") and note.what != "It did not work.", kind
         assert note.charged == "Not charged."
         assert note.next.endswith("."), kind
+        if kind in ("timeout", "cut_off"):
+            assert "settle" not in note.next, "nothing is open"
 
 
 def test_what_it_cost_is_said_in_each_case(provider, me):

@@ -78,7 +78,7 @@ def test_a_provider_is_built_at_its_default_address_or_the_given_one():
 # -- the contract -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["openai", "flux", "stability", "midjourney", "sandbox"])
+@pytest.mark.parametrize("name", sorted(adapters()))
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_our_adapters_keep_the_contract(check, name):
     check(offline(adapters()[name]))

@@ -5,6 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from packshot.kernel.errors import REMEDIES, ErrorKind
+from packshot.reports import GenerationRow
 from packshot.reports.monitor import AttemptLine, Detail
 from packshot.web import words
 from packshot.web.words import Word
@@ -92,8 +93,7 @@ def note_of(detail: Detail, provider: str) -> Note | None:
             "shield-alert" if row.status == "failed" else "circle-question-mark",
             _happened(detail, provider),
             _charged(detail),
-            # Whatever made it uncertain: evidence settles it, and nothing else does.
-            REMEDIES["worker_lost" if row.status == "uncertain" else row.error_kind or "bug"],
+            _remedy(row),
             row.error_message,
         )
     if row.status == "processing" and row.cancel_requested_at:
@@ -116,6 +116,16 @@ def note_of(detail: Detail, provider: str) -> Note | None:
         what = words.WAITS.get(row.wait_reason, row.wait_reason)
         return Note("warn", "clock", f"Waiting: {what}.", quote=row.wait_detail)
     return None
+
+
+def _remedy(row: GenerationRow) -> str:
+    if row.status == "uncertain":
+        # Whatever made it uncertain: evidence settles it, and nothing else does.
+        return REMEDIES["worker_lost"]
+    if row.error_kind in ("timeout", "cut_off") and not row.cost_unknown:
+        # Nothing is open: a machine of the team's was too slow, or a person settled the charge.
+        return REMEDIES["server_error"]
+    return REMEDIES[row.error_kind or "bug"]
 
 
 def turns_of(detail: Detail) -> list[Turn]:
