@@ -164,3 +164,15 @@ def test_a_strangers_adapter_gets_its_key_and_its_values(here):
     assert here(keys={"openai": "sk-1"}).unavailable["stranger"] == (
         "set STRANGER_API_KEY in the environment and restart"
     )
+
+
+def test_what_is_set_up_and_still_cannot_be_asked_is_told_with_the_reason(here):
+    here(PROXY_URL="http://169.254.169.254", STRANGER_API_KEY="k")
+    assert desks.unusable().keys() == {"proxy", "box"}
+    assert "local network" in desks.unusable()["proxy"]
+    here(PROXY_URL="http://gpu:7860", PROXY_PRICE="a lot")
+    assert set(desks.unusable().values()) == {"PROXY_PRICE is not a number."}
+    here(PROXY_URL="http://gpu:7860")
+    assert desks.unusable() == {}
+    here(simulator="on", PROXY_URL="http://169.254.169.254")
+    assert desks.unusable() == {}

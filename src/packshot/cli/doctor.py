@@ -28,7 +28,7 @@ from packshot.cli.database import cluster
 from packshot.cli.preparing import OLDEST_POSTGRESQL, waiting_migrations
 from packshot.cli.screen import many, plain, print_json, program, say, screen
 from packshot.events import CHANNEL
-from packshot.flows.desk import is_set_up, simulator_url, uses_simulator
+from packshot.flows.desk import is_set_up, simulator_url, unusable, uses_simulator
 from packshot.generations.models import Process
 from packshot.kernel.errors import PackshotError
 from packshot.kernel.money import show
@@ -121,6 +121,10 @@ def _keys() -> Finding:
     said = ", ".join(parts)
     if uses_simulator():
         said += "; all run on the simulator"
+    wrong = unusable()
+    if wrong:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in wrong.items())
+        return Finding("keys", False, f"{said}; unusable: {reasons}", "Correct the variable and restart.")
     broken = registry.found().broken
     if broken:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in broken.items())

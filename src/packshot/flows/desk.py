@@ -94,6 +94,18 @@ def _quoting(name: str, adapter: type[Provider]) -> Provider:
 @cache
 def desk() -> Desk:
     """The providers that this process can call. Built once, from the adapters and the environment."""
+    return _made()
+
+
+def unusable() -> dict[str, str]:
+    """Why those that are set up cannot be asked all the same: an address or a value that is wrong."""
+    if uses_simulator():
+        return {}
+    adapters = registry.adapters()
+    return {name: why for name, why in _made().unavailable.items() if is_set_up(adapters[name])}
+
+
+def _made() -> Desk:
     providers: dict[str, Provider] = {}
     simulated: dict[str, bool] = {}
     unavailable: dict[str, str] = {}

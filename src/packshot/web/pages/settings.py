@@ -19,7 +19,7 @@ from packshot.accounts import allows
 from packshot.accounts.models import Role, User
 from packshot.flows import administer, spending
 from packshot.flows.administer import UnusableSettings
-from packshot.flows.desk import is_set_up
+from packshot.flows.desk import is_set_up, unusable
 from packshot.generations.models import Attempt
 from packshot.kernel.errors import BadInput
 from packshot.kernel.money import dollars, parse_dollars
@@ -397,7 +397,7 @@ def _remedy(row: ProviderRow, adapter: type[Adapter] | None) -> str:
         return ""
     needed = registry.needed_variable(adapter)
     if needed is None or is_set_up(adapter):
-        return "The workers have not taken it up yet: restart them."
+        return unusable().get(row.name) or "The workers have not taken it up yet: restart them."
     return f"Set {needed} in the environment and restart."
 
 
