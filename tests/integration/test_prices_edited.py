@@ -6,6 +6,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+import pyvips
 from django.db import connection, transaction
 from django.db.utils import IntegrityError
 from django.test.utils import CaptureQueriesContext
@@ -13,11 +14,11 @@ from django.utils import timezone
 
 from packshot import catalogue, events, generations, ledger
 from packshot.accounts.models import AuditEntry
-from packshot.flows import admit, generate, prices
+from packshot.flows import admit, by_hand, generate, prices
 from packshot.flows.desk import quoting
 from packshot.flows.run import _delivered, _failed
 from packshot.generations.models import Generation
-from packshot.kernel.errors import BadAnswer, BadInput, Refused
+from packshot.kernel.errors import BadAnswer, BadInput, OverBudget, Refused
 from packshot.kernel.money import Micros, micros
 from packshot.ledger.models import PriceEdit
 from packshot.providers.contract import Delivery, GeneratedImage, ImageRequest
@@ -327,7 +328,7 @@ def test_what_answers_say_is_booked_and_where_they_say_nothing_the_sites_price(
     ("change", "field", "said"),
     [
         ({"provider": "nobody"}, "provider", "there is no provider"),
-        ({"provider": "sandbox", "model": "studio"}, "provider", "never charges"),
+        ({"provider": "sandbox", "model": "studio"}, "provider", "never costs anything"),
         ({"model": "flux-9"}, "model", "has no model 'flux-9'"),
         ({"amount": "0"}, "amount", "more than nothing"),
         ({"amount": None}, "amount", "the price of one image"),
@@ -413,3 +414,30 @@ def test_the_table_shows_the_sites_price_beside_the_published_one():
     assert low.now.low == low.published.low
     of_its_own = lines["quality=low, shape=3:2"]
     assert (of_its_own.now.low, of_its_own.now.high) == (700_000, 700_000)
+
+
+# -- what nobody bills -------------------------------------------------------------------------------------
+
+
+def test_an_image_made_by_hand_costs_what_the_site_says():
+    build.provider_row("by-hand", simulated=False)
+    build.budget("1", simulated=False)
+    assert offered("by-hand").expected_micros == 0
+    (card, *_) = quoting()["by-hand"].models()
+    waits = requested("by-hand")
+    edit("0.06", "by-hand", card.id, source="a plan of 60 dollars for 1,000 images")
+    assert offered("by-hand").expected_micros == 60_000
+    picture = pyvips.Image.black(64, 64).write_to_buffer(".png")
+    assert by_hand.bring(waits.id, [picture], build.EDITOR) == 1
+    waits.refresh_from_db()
+    assert (waits.status, waits.actual_micros) == ("completed", 60_000)
+    assert build.balances(simulated=False) == (60_000, 0)
+
+
+def test_what_costs_something_needs_a_limit_though_nobody_bills_it():
+    build.provider_row("by-hand", simulated=False)
+    (card, *_) = quoting()["by-hand"].models()
+    requested("by-hand")
+    edit("0.06", "by-hand", card.id)
+    with pytest.raises(OverBudget, match="no spending limit"):
+        requested("by-hand")

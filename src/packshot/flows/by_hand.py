@@ -8,7 +8,7 @@ from django.db import transaction
 
 from packshot import generations, ledger
 from packshot.accounts import Actor, audit
-from packshot.flows import look
+from packshot.flows import look, prices
 from packshot.flows.admit import image_request, start_sending
 from packshot.flows.close import Completion, Stored, close
 from packshot.flows.desk import quoting
@@ -60,8 +60,12 @@ def bring(generation_id: UUID, pictures: Sequence[bytes], actor: Actor) -> int:
 
 
 def _book(found: Candidate, kept: tuple[Stored, ...]) -> None:
-    quote = quoting()[found.provider].quote(image_request(found))
-    price = Micros(quote.ceiling or 0)
+    switch = generations.provider_switch(found.provider)
+    edition = switch.price_edition if switch else 0
+    quote = prices.quote(quoting()[found.provider], image_request(found), edition)
+    if quote.expected is None:
+        raise BadInput("the price of an image is set to unknown here; an administrator sets it first")
+    price = Micros(quote.expected)
     if quote.price_version != found.price_version:
         generations.requote(
             found.id, expected=quote.expected, ceiling=quote.ceiling, price_version=quote.price_version

@@ -345,7 +345,10 @@ def request(ask: Ask, actor: Actor, *, request_key: str, agreed_micros: int | No
 
 
 def _free(offered: Offer) -> bool:
-    return all(quoting()[name].free for name in {each.provider for each in offered.wanted})
+    """Whether none of it costs anything: no provider that charges is asked, and the site set no price."""
+    return offered.ceiling_micros == 0 and all(
+        quoting()[name].free for name in {each.provider for each in offered.wanted}
+    )
 
 
 def _who(offered: Offer) -> str:

@@ -227,13 +227,18 @@ def _card(provider: str, model: str) -> ModelCard:
     adapter = quoting().get(provider)
     if adapter is None:
         raise BadInput(f"there is no provider {provider!r}", field="provider")
-    if adapter.free:
-        raise BadInput(f"{adapter.label} never charges anything, so it has no price", field="provider")
+    if adapter.free and not _costs_the_team(adapter):
+        raise BadInput(f"{adapter.label} never costs anything, so it has no price", field="provider")
     card = model_card(adapter, model)
     if card is None or card.retired:
         models = ", ".join(each.id for each in adapter.models() if not each.retired)
         raise BadInput(f"{adapter.label} has no model {model!r} to price; it has {models}", field="model")
     return card
+
+
+def _costs_the_team(provider: Provider) -> bool:
+    """Whether an image may cost something that nobody bills: power, time, a share of a plan."""
+    return registry.billed_by_list(type(provider)) or registry.is_by_hand(type(provider))
 
 
 def _amounts(kind: PriceKind, amount: int | None, most: int | None) -> tuple[int | None, int | None]:
