@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -18,12 +19,14 @@ from packshot.accounts.models import AuditEntry, User
 from packshot.blobs import BlobStore, open_store
 from packshot.catalogue.models import Image, Product
 from packshot.cli import main
-from packshot.flows import admit, look
-from packshot.flows.desk import quoting
+from packshot.flows import admit, inspecting, look
+from packshot.flows.desk import Desk, quoting
 from packshot.generations.models import Generation
 from packshot.imaging import studio
 from packshot.kernel.errors import Refused, Unsure
 from packshot.kernel.money import micros
+from packshot.providers.contract import Account, Inspection
+from packshot.providers.openai import OpenAI
 from tests import build
 
 pytestmark = pytest.mark.django_db
@@ -193,6 +196,55 @@ def test_pictures_that_cannot_go_along_are_refused_by_name(
     assert ran.code == 2
     assert why in " ".join(ran.err.split())
     assert not Generation.objects.exists()
+
+
+@pytest.fixture
+def looked_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[Inspection], None]:
+    """OpenAI with a real key, whose account says what it is told to."""
+    build.provider_row("openai", simulated=False)
+    adapter = OpenAI(Account("sk-canary", "https://api.openai.com", simulated=False), None)  # type: ignore[arg-type]
+    monkeypatch.setattr(inspecting, "desk", lambda: Desk({"openai": adapter}, {"openai": False}, {}))
+    monkeypatch.setattr(inspecting, "today", lambda: date(2026, 11, 22))
+
+    def say(found: Inspection) -> None:
+        async def inspect(_: OpenAI) -> Inspection:
+            return found
+
+        monkeypatch.setattr(OpenAI, "inspect", inspect)
+
+    return say
+
+
+def test_a_key_is_proved_without_an_image_and_models_that_stop_are_named(
+    packshot: Packshot, looked_at: Callable[[Inspection], None]
+) -> None:
+    looked_at(Inspection(True, "The key works.", micros("12.34"), {"gpt-image-2.5-flare": date(2027, 1, 2)}))
+    ran = packshot("provider", "check", "openai")
+    assert ran.code == 0
+    assert re.search(r"openai\s+real\s+works\s+\$12\.34\s+The key works\.", ran.out)
+    stops = ran.err.splitlines()
+    assert "openai: gpt-image-1.5 stops on 2026-12-01, use gpt-image-2" in stops
+    assert "openai: gpt-image-2.5-flare stops on 2027-01-02, use gpt-image-2" in stops
+    assert packshot("provider", "list").err.splitlines() == stops
+    (row,) = json.loads(packshot("provider", "list", "--json").out)
+    assert (row["name"], row["key_works"], row["balance_micros"]) == ("openai", True, 12_340_000)
+    assert {"model": "gpt-image-1.5", "on": "2026-12-01", "successor": "gpt-image-2"}.items() <= (
+        row["stops"][2].items()
+    )
+    assert not Generation.objects.exists()
+
+
+def test_a_key_that_is_refused_ends_with_one_and_one_that_cannot_be_told_with_nought(
+    packshot: Packshot, looked_at: Callable[[Inspection], None]
+) -> None:
+    looked_at(Inspection(False, "Incorrect API key provided."))
+    ran = packshot("provider", "check")
+    assert ran.code == 1
+    assert re.search(r"openai\s+real\s+refused\s+Incorrect API key", ran.out)
+    looked_at(Inspection(None, "OpenAI could not be asked: no route to host"))
+    ran = packshot("provider", "check", "--json")
+    assert (ran.code, json.loads(ran.out)[0]["found"]["key_works"]) == (0, None)
+    assert packshot("provider", "check", "nobody").code == 2
 
 
 @pytest.mark.parametrize("columns", [80, 120])

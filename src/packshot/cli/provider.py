@@ -1,12 +1,25 @@
 """`packshot provider`: who may be asked, and with whose money."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Annotated, Literal
 
 import typer
 
 from packshot import accounts, reports
-from packshot.cli.screen import Column, dollars_typed, print_json, program, say, status, table
-from packshot.flows import administer
+from packshot.cli.screen import (
+    Column,
+    dollars_typed,
+    money,
+    print_json,
+    program,
+    say,
+    status,
+    table,
+    warn,
+)
+from packshot.flows import administer, inspecting
+from packshot.flows.inspecting import Account, Stop
 from packshot.kernel.money import show
 from packshot.reports import ProviderRow
 
@@ -14,6 +27,7 @@ app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Switch providers on and off, pause and resume them."
 )
 
+_KEYS = {True: "works", False: "refused", None: "not told"}
 Name = Annotated[str, typer.Argument(help="A provider, such as openai.", metavar="NAME")]
 
 
@@ -21,10 +35,11 @@ Name = Annotated[str, typer.Argument(help="A provider, such as openai.", metavar
 def list_providers(
     as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
 ) -> None:
-    """List providers: whether they take requests, and what they did so far."""
+    """List providers: whether they take requests, what they did so far, and which of their models stop."""
     rows = reports.providers()
+    known = inspecting.accounts({row.name: row.simulated for row in rows})
     if as_json:
-        print_json(rows)
+        print_json([_whole(row, known[row.name]) for row in rows])
         return
     table(
         [
@@ -52,6 +67,63 @@ def list_providers(
         ],
         empty=f"No provider is known yet: start the workers with `{program()} up`.",
     )
+    _show_stops({row.name: known[row.name].stops for row in rows})
+
+
+@app.command("check")
+def check(
+    name: Annotated[
+        str | None, typer.Argument(help="A provider; each that can be looked at unless told.", metavar="NAME")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+) -> None:
+    """Prove keys without buying an image, and read balances and the last days of models.
+
+    Ends with 1 when a key does not work.
+    """
+    looked = inspecting.look_now(name)
+    if as_json:
+        print_json(looked)
+    else:
+        table(
+            [
+                Column("Provider", whole=True),
+                Column("Money", whole=True),
+                Column("Key", whole=True),
+                Column("Balance", whole=True, right=True),
+                Column("What it said", fold=True),
+            ],
+            [
+                [
+                    each.provider,
+                    "simulated" if each.simulated else "real",
+                    _KEYS[each.found.key_works],
+                    "" if each.found.balance is None else money(each.found.balance, simulated=each.simulated),
+                    each.found.detail,
+                ]
+                for each in looked
+            ],
+            empty="No provider here can be looked at without buying an image.",
+        )
+        _show_stops({each.provider: each.stops for each in looked})
+    if any(each.found.key_works is False for each in looked):
+        raise typer.Exit(1)
+
+
+def _show_stops(stops: Mapping[str, Sequence[Stop]]) -> None:
+    for name, each in stops.items():
+        for stop in each:
+            warn(f"{name}: {stop.words}")
+
+
+def _whole(row: ProviderRow, account: Account) -> dict[str, object]:
+    seen = account.inspected
+    return {each.name: getattr(row, each.name) for each in fields(row)} | {
+        "stops": account.stops,
+        "key_works": seen.key_works if seen else None,
+        "balance_micros": seen.balance_micros if seen else None,
+        "checked_at": seen.checked_at if seen else None,
+    }
 
 
 def _note(row: ProviderRow) -> str:

@@ -45,6 +45,7 @@ from packshot.generations.callbacks import (
     unresolved,
     with_ticket,
 )
+from packshot.generations.inspections import Inspected, inspections, keep_inspection
 from packshot.generations.limits import (
     Gate,
     ProviderFacts,
@@ -122,6 +123,7 @@ __all__ = [
     "Gate",
     "Given",
     "Hop",
+    "Inspected",
     "Moved",
     "ProviderFacts",
     "Routed",
@@ -155,8 +157,10 @@ __all__ = [
     "forget_callbacks",
     "give_up_looking",
     "heeded",
+    "inspections",
     "intents_of",
     "keep_evidence",
+    "keep_inspection",
     "lapsed",
     "late",
     "left_behind",

@@ -332,3 +332,21 @@ class Callback(models.Model):
         indexes: ClassVar = [
             models.Index("id", condition=Q(handled_at=None), name="packshot_callback_new"),
         ]
+
+
+class InspectionRecord(models.Model):
+    """What a provider last said of an account for nothing: the newest look, a row per provider."""
+
+    provider = models.OneToOneField(
+        "ProviderRecord", primary_key=True, on_delete=models.PROTECT, related_name="+"
+    )
+    simulated = models.BooleanField()  # it was the simulator that said so
+    key_works = models.BooleanField(null=True)  # null: it could not be told
+    detail = models.TextField(blank=True)
+    balance_micros = models.BigIntegerField(null=True)
+    stops = models.JSONField(default=dict)  # by model: the day on which it stops
+    told = models.JSONField(default=dict)  # the same, of those that people were told of
+    checked_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "packshot_inspection"

@@ -72,6 +72,15 @@ def register(app: App) -> None:
 
         collect()
 
+    # Each hour, for what has not been looked at for a day: a site may be on for a few hours only.
+    @app.periodic(cron="7 * * * *", periodic_id="inspect_accounts")
+    @app.task(name="inspect_accounts", queue="chores", queueing_lock="inspect_accounts")
+    @_on_a_live_connection
+    def inspect_accounts(timestamp: int) -> None:
+        from packshot.flows.inspecting import look_daily
+
+        look_daily()
+
     @app.periodic(cron="17 3 * * *", periodic_id="prune")
     @app.task(name="prune", queue="chores", queueing_lock="prune")
     @_on_a_live_connection
