@@ -1,15 +1,20 @@
 """Our adapters against services that play their part and go wrong: the suite that any author runs."""
 
 import base64
+import json
 import struct
 import zlib
 
 import pytest
 
+from packshot.providers.automatic1111 import Automatic1111
+from packshot.providers.comfyui import ComfyUI
+from packshot.providers.compatible import Compatible
 from packshot.providers.contract import ImageRequest
 from packshot.providers.flux import Flux
+from packshot.providers.midjourney import Midjourney
 from packshot.providers.openai import OpenAI
-from packshot.providers.rehearsal import REHEARSALS, Asked, Part, Reply
+from packshot.providers.rehearsal import CANARY, REHEARSALS, Asked, Part, Reply
 from packshot.providers.stability import Stability
 
 
@@ -62,10 +67,54 @@ def stability(asked: Asked) -> Reply:
     return Reply(200, PICTURE, {"content-type": "image/png", "finish-reason": "SUCCESS", "seed": "7"})
 
 
+def midjourney(asked: Asked) -> Reply:
+    if asked.path == "/mj/submit/imagine":
+        return Reply.of({"code": 1, "description": "Success", "result": "14001929738841620"})
+    if asked.path.startswith("/mj/task/"):
+        link = f"{asked.base}/attachments/1/2/grid.png?ex=1&is=0&hm=a"
+        return Reply.of(
+            {"id": "14001929738841620", "action": "IMAGINE", "status": "SUCCESS", "imageUrl": link}
+        )
+    return Reply(200, PICTURE, {"content-type": "image/png"})
+
+
+def own_endpoint(asked: Asked) -> Reply:
+    assert asked.path == "/v1/images/generations"
+    return Reply.of({"created": 1, "data": [{"b64_json": base64.b64encode(PICTURE).decode()}]})
+
+
+def automatic1111(asked: Asked) -> Reply:
+    assert asked.path == "/sdapi/v1/txt2img"
+    return Reply.of({"images": [base64.b64encode(PICTURE).decode()], "info": json.dumps({"seed": 7})})
+
+
+def comfyui(asked: Asked) -> Reply:
+    if asked.path == "/prompt":
+        return Reply.of({"prompt_id": json.loads(asked.body)["prompt_id"], "number": 1, "node_errors": {}})
+    if asked.path.startswith("/history/"):
+        image = {"filename": "packshot_00001_.png", "subfolder": "", "type": "output"}
+        done = {"outputs": {"9": {"images": [image]}}, "status": {"status_str": "success"}}
+        return Reply.of({asked.path.removeprefix("/history/"): done})
+    assert asked.path.startswith("/view?")
+    return Reply(200, PICTURE, {"content-type": "image/png"})
+
+
 PARTS = {
     "openai": Part(OpenAI, ImageRequest("gpt-image-2", PROMPT), openai),
     "flux": Part(Flux, ImageRequest("flux-2-pro", PROMPT), flux),
     "stability": Part(Stability, ImageRequest("stable-image-core", PROMPT), stability),
+    "midjourney": Part(Midjourney, ImageRequest("midjourney-8.1", PROMPT), midjourney),
+    "own endpoint": Part(Compatible, ImageRequest("default", PROMPT), own_endpoint),
+    "own endpoint with a price": Part(
+        Compatible, ImageRequest("default", PROMPT), own_endpoint, values={"OWN_PRICE": "0.003"}
+    ),
+    "automatic1111": Part(Automatic1111, ImageRequest("txt2img", PROMPT), automatic1111, key=f"ada:{CANARY}"),
+    "comfyui": Part(
+        ComfyUI,
+        ImageRequest("text-to-image", PROMPT),
+        comfyui,
+        values={"COMFYUI_CHECKPOINT": "sd_xl_base_1.0.safetensors"},
+    ),
 }
 
 
