@@ -11,7 +11,7 @@ from packshot.catalogue.models import Image, Product
 from packshot.events import Happening
 from packshot.flows import publish
 from packshot.flows.desk import quoting
-from packshot.generations.models import Generation
+from packshot.generations.models import Generation, Route
 from tests import build
 from tests.browser import story
 from tests.browser.conftest import live, same_load
@@ -258,3 +258,34 @@ def test_a_phone_keeps_the_price_at_hand_and_scrolls_only_down(page, product, si
     expect(page.locator("#ask [data-spends]")).to_be_in_viewport(ratio=1)
     expect(stage(page, made).get_by_role("button", name="Set active")).to_be_in_viewport(ratio=1)
     assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+@pytest.mark.parametrize("by", ["mouse", "keyboard"])
+def test_one_of_several_providers_is_asked_and_the_form_says_which_and_why(page, product, sign_in, by):
+    open_page(page, product, sign_in)
+    how = page.get_by_label("Of these providers")
+    expect(how).to_be_hidden()
+    for name in ("flux", "sandbox"):
+        box = page.locator(f"#ask input[name=provider][value={name}]")
+        if not box.is_checked():
+            box.press("Space") if by == "keyboard" else box.check()
+    expect(how).to_be_visible()
+    if by == "keyboard":
+        how.focus()
+        for _ in range(2):
+            page.keyboard.press("ArrowDown")
+        expect(how).to_have_value("cheapest")
+    else:
+        how.select_option("cheapest")
+    expect(page.locator("#ask-route")).to_contain_text("Sandbox first, cheapest: free")
+    button = page.get_by_role("button", name="Generate 1 image")
+    expect(button).to_contain_text("free")
+    expect(page.locator("#ask-total")).to_contain_text("At most")
+    button.press("Enter") if by == "keyboard" else button.click()
+    expect(page.locator(".toast").first).to_contain_text("1 image asked for")
+    made = Generation.objects.get()
+    assert made.provider_id == "sandbox"
+    row = Route.objects.get(pk=made.pk)
+    assert (row.by, [hop[0] for hop in row.then]) == ("cheapest", ["flux"])
+    page.goto(page.url.partition("/products")[0] + f"/admin/queue/{made.pk}")
+    expect(page.get_by_text("cheapest: free")).to_be_visible()

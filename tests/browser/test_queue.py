@@ -8,7 +8,9 @@ from django.db import transaction
 from playwright.sync_api import Page, expect
 
 from packshot import events
+from packshot.accounts import Actor
 from packshot.catalogue.models import Product
+from packshot.catalogue.products import by_id
 from packshot.events import Happening
 from packshot.flows import generate
 from packshot.generations.models import Attempt, Generation
@@ -449,3 +451,57 @@ def test_a_generation_has_a_page_of_its_own_that_stays_true(queue, provider, me)
     story.land(claim)
     expect(page.locator(f"{PANEL} .what .chip")).to_have_text("Completed")
     assert same_load(page)
+
+
+def by_hand_waits(product) -> Generation:
+    """A generation that waits for somebody to bring its image."""
+    build.provider_row("by-hand", simulated=False)
+    wanted = generate.Ask(by_id([product.id]), "by-hand", prompt="{{name}} on slate", shape="4:5")
+    asked = generate.request(wanted, Actor(None, "ed", "editor"), request_key="by-hand-1", agreed_micros=0)
+    return Generation.objects.get(pk=asked.generation_ids[0])
+
+
+def bring(page: Page, how: str) -> None:
+    """The picture into the form: chosen, dropped on it, or pasted."""
+    field = page.get_by_label("Images, up to four")
+    if how == "chosen":
+        field.set_input_files({"name": "a.png", "mimeType": "image/png", "buffer": build.PNG})
+        return
+    page.evaluate(
+        """([bytes, how]) => {
+            const taken = new DataTransfer();
+            taken.items.add(new File([new Uint8Array(bytes)], "a.png", { type: "image/png" }));
+            const event = how === "pasted"
+                ? new ClipboardEvent("paste", { clipboardData: taken, bubbles: true, cancelable: true })
+                : new DragEvent("drop", { dataTransfer: taken, bubbles: true, cancelable: true });
+            document.querySelector(how === "pasted" ? "body" : ".bring").dispatchEvent(event);
+        }""",
+        [list(build.PNG), how],
+    )
+    # Where the picture is, the next key is Enter.
+    expect(page.get_by_role("button", name="Keep images")).to_be_focused()
+
+
+@pytest.mark.parametrize("how", ["chosen", "dropped", "pasted"])
+def test_an_image_made_by_hand_is_brought_back(queue, provider, how):
+    made = by_hand_waits(build.product())
+    page = queue(f"?generation={made.pk}")
+    expect(page.locator(".bring .wording")).to_contain_text("on slate --ar 4:5 --v 8.1")
+    bring(page, how)
+    page.get_by_role("button", name="Keep images").press("Enter")
+    toast(page, "1 image kept")
+    expect(page.locator(".bring")).to_have_count(0)
+    expect(row(page, made.pk)).to_have_attribute("data-status", "completed")
+    assert same_load(page)
+
+
+def test_a_file_that_is_no_picture_is_told_and_the_generation_waits_on(queue, provider):
+    made = by_hand_waits(build.product())
+    page = queue(f"?generation={made.pk}")
+    page.get_by_label("Images, up to four").set_input_files(
+        {"name": "a.png", "mimeType": "image/png", "buffer": b"<svg/>"}
+    )
+    page.get_by_role("button", name="Keep images").click()
+    toast(page, "Picture 1 cannot be used: Not a PNG, JPEG or WebP image.")
+    made.refresh_from_db()
+    assert made.status == "pending"

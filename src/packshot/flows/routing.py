@@ -110,8 +110,14 @@ def _cheapest(hops: Sequence[Hop], quotes: Mapping[Hop, Quote]) -> Turn:
         return expected is None, expected or 0
 
     first, *others = sorted(hops, key=price)
-    dearer = ", ".join(f"{_label(hop)} {show(quotes[hop].expected)}" for hop in others)
-    return Turn((first, *others), f"cheapest: {show(quotes[first].expected)}; {dearer}")
+    dearer = ", ".join(f"{_label(hop)} {_price(quotes[hop])}" for hop in others)
+    return Turn((first, *others), f"cheapest: {_price(quotes[first])}; {dearer}")
+
+
+def _price(quote: Quote) -> str:
+    if quote.expected is None:
+        return "at an unknown price"
+    return show(quote.expected) if quote.expected else "free"
 
 
 def _fastest(hops: Sequence[Hop], *, simulated: bool) -> Turn:

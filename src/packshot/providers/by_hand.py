@@ -22,7 +22,7 @@ _VERSION = Option("version", "Version", "choice", "8.1", ("8.1", "8", "7"))
 CARDS = (
     ModelCard(
         id="midjourney-by-hand",
-        label="Midjourney, by hand",
+        label="Midjourney",
         provider="by-hand",
         delivery="direct",
         deadline_s=60,
@@ -40,7 +40,7 @@ class ByHand:
     """Images that people make elsewhere and bring."""
 
     name = "by-hand"
-    label = "Midjourney by hand"
+    label = "By hand"
     key_variable = None
     default_base_url = "http://localhost"  # nothing is ever called
     hosts = ()

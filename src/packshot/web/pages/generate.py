@@ -432,7 +432,9 @@ def _off(state: ProviderRow) -> str:
 
 
 def _cards(wishes: Wishes, states: Sequence[ProviderRow], sample: str) -> Iterator[Card]:
-    for state in states:
+    # What nobody set up is no choice; Settings says how it becomes one.
+    shown = [each for each in states if each.state != "unavailable"] or states
+    for state in shown:
         provider = quoting().get(state.name)
         card = _model(provider, wishes) if provider else None
         yield Card(
