@@ -241,6 +241,12 @@ def _drawn(ask: Ask) -> _Drawn:
     brand = str(preferences.get("brand_style"))
     inputs = tuple(ask.inputs)
     pictures = tuple(each.picture() for each in inputs)
+    if card.kind == "follow_up" and any(each.role == "image" and each.handle is None for each in pictures):
+        raise BadInput(
+            f"{card.label} goes on from an image that {provider.label} made here and gave a way on from; "
+            "this one has none",
+            field="inputs",
+        )
     wanted: list[Wanted] = []
     missing: list[Missing] = []
     note = ""

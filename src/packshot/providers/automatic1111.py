@@ -42,7 +42,7 @@ from packshot.providers.own import (
 )
 from packshot.providers.redact import redacted, scrubbed
 
-_DEADLINE_S = 600
+_DEADLINE_S = 300  # the longest that a worker waits for one answer
 _LOOK_DEADLINE_S = 20
 _BYTES_PER_IMAGE = 40 * 1024 * 1024
 _JSON_BYTES = 4 * 1024 * 1024

@@ -61,7 +61,7 @@ from packshot.providers.own import (
 )
 from packshot.providers.redact import redacted, scrubbed
 
-_DEADLINE_S = 600
+_DEADLINE_S = 300  # the longest that a worker waits for one answer
 _DOWNLOAD_DEADLINE_S = 60
 _LOOK_DEADLINE_S = 20
 _BYTES_PER_IMAGE = 40 * 1024 * 1024  # the largest picture that is kept, in base64
