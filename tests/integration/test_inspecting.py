@@ -135,6 +135,19 @@ def test_a_retired_model_is_no_news_and_one_that_is_gone_early_is(provider, monk
     assert [each.words for each in looked.stops] == ["old stopped on 2026-11-20, use stand-in"]
 
 
+def test_what_to_use_instead_is_never_a_model_that_stops_as_well(provider, monkeypatch):
+    cards = [replace(CARD, id=name, label=name, successor="a") for name in ("a", "b", "c")]
+    told = Told("openai", *cards)
+    stand(monkeypatch, {"openai": told}, simulated=False)
+    soon = DAY + timedelta(days=5)
+    told.says = Inspection(True, "", stops={"a": soon, "b": soon})
+    (looked,) = inspecting.look_now()
+    assert [(each.model, each.successor) for each in looked.stops] == [("a", "c"), ("b", "c")]
+    told.says = Inspection(True, "", stops={"a": soon, "b": soon, "c": soon})
+    (looked,) = inspecting.look_now()
+    assert [each.words for each in looked.stops][2] == "c stops on 2026-11-27"
+
+
 def test_a_look_that_saw_nothing_takes_nothing_back(provider):
     provider.says = Inspection(True, "The key works.", micros("5"), {"old": DAY + timedelta(days=9)})
     inspecting.look_now()

@@ -2,6 +2,7 @@
 
 import html
 import re
+from datetime import date
 
 import pytest
 from django.db import connection
@@ -10,7 +11,11 @@ from django.test.utils import CaptureQueriesContext
 
 from packshot import generations, ledger, preferences
 from packshot.accounts.models import AuditEntry, User
+from packshot.flows import inspecting
+from packshot.flows.desk import Desk
 from packshot.kernel.money import micros
+from packshot.providers.contract import Account, Inspection
+from packshot.providers.openai import OpenAI
 from tests import build
 from tests.browser import story
 from tests.integration.test_rights import PAGE
@@ -189,6 +194,68 @@ def test_a_provider_that_is_not_there_is_said_so(admin):
     assert (
         "there is no provider" in do(admin, f"{SETTINGS}/providers/nobody", "pause", htmx=True).text.lower()
     )
+
+
+@pytest.fixture
+def looked_at(monkeypatch):
+    """OpenAI with a real key, whose account says what it is told to."""
+    build.provider_row("openai", simulated=False)
+    adapter = OpenAI(Account("sk-canary", "https://api.openai.com", simulated=False), None)
+    monkeypatch.setattr(inspecting, "desk", lambda: Desk({"openai": adapter}, {"openai": False}, {}))
+    monkeypatch.setattr(inspecting, "today", lambda: date(2026, 11, 22))
+
+    def say(found: Inspection) -> None:
+        async def inspect(_: OpenAI) -> Inspection:
+            return found
+
+        monkeypatch.setattr(OpenAI, "inspect", inspect)
+
+    return say
+
+
+def test_a_key_is_checked_at_once_and_what_stops_is_shown_with_what_to_use(admin, looked_at):
+    address = f"{SETTINGS}/providers/openai"
+    page = words(admin.get(f"{SETTINGS}/providers").text)
+    assert "GPT Image 1.5 stops on 1 Dec 2026. Use GPT Image 2." in page  # by its card, before any look
+    assert "Account" not in page
+    looked_at(Inspection(True, "The key works.", micros("12.34"), {"gpt-image-2": date(2027, 1, 20)}))
+    answer = do(admin, address, "check", htmx=True)
+    assert "Key works" in answer.text
+    page = words(admin.get(f"{SETTINGS}/providers").text)
+    assert re.search(r"Account Key works now Balance \$12\.34", page)
+    assert "GPT Image 2 stops on 20 Jan 2027. Use GPT Image 2.6 Flare." in page
+    build.provider_row("flux")
+    build.budget("1")
+    build.end(build.delivered(build.sent(build.StandIn("flux"))))  # a site at work shows what happened
+    feed = words(admin.get("/admin").text)
+    assert "stops 4 models" in feed
+    assert "use gpt-image-2" in feed
+
+
+def test_a_key_that_is_refused_is_said_so_and_stays_visible(admin, looked_at):
+    looked_at(Inspection(False, "Incorrect API key provided."))
+    answer = do(admin, f"{SETTINGS}/providers/openai", "check", htmx=True)
+    assert "Key refused: Incorrect API key provided" in html.unescape(answer.text)
+    page = words(admin.get(f"{SETTINGS}/providers").text)
+    assert "Account Key refused" in page
+    assert "Incorrect API key provided." in page
+
+
+def test_who_may_not_manage_sees_the_state_of_an_account_and_checks_nothing(looked_at):
+    looked_at(Inspection(True, "The key works.", micros("12.34")))
+    inspecting.look_now()
+    viewer = Client()
+    viewer.force_login(story.person("viewer"))
+    page = viewer.get(f"{SETTINGS}/providers").text
+    assert "Key works" in words(page)
+    assert 'value="check"' not in page
+    assert do(viewer, f"{SETTINGS}/providers/openai", "check").status_code == 403
+
+
+def test_an_account_that_nobody_can_look_at_is_said_so(admin):
+    build.provider_row("sandbox")
+    answer = do(admin, f"{SETTINGS}/providers/sandbox", "check", htmx=True)
+    assert "without buying an image" in answer.text
 
 
 def test_spending_is_stopped_by_an_editor_and_resumed_by_an_administrator(admin, bo):

@@ -17,7 +17,7 @@ from packshot.flows.desk import Desk, desk, quoting
 from packshot.generations import Inspected
 from packshot.kernel.errors import BadInput
 from packshot.providers.cards import today
-from packshot.providers.contract import Inspectable, Inspection, Provider, default_model, model_card
+from packshot.providers.contract import Inspectable, Inspection, ModelCard, Provider
 
 log = logging.getLogger(__name__)
 
@@ -31,18 +31,23 @@ _PATIENCE_S = 90.0
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """A model that its provider stops, and what to use instead."""
+    """A model that its provider stops, and what to use instead, if there is anything."""
 
     model: str
     label: str
     on: date
-    successor: str
-    successor_label: str
+    successor: str = ""
+    successor_label: str = ""
+
+    @property
+    def gone(self) -> bool:
+        return self.on <= today()
 
     @property
     def words(self) -> str:
-        stops = "stops" if self.on > today() else "stopped"
-        return f"{self.model} {stops} on {self.on.isoformat()}, use {self.successor}"
+        stops = "stopped" if self.gone else "stops"
+        instead = f", use {self.successor}" if self.successor else ""
+        return f"{self.model} {stops} on {self.on.isoformat()}{instead}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,15 +154,24 @@ async def _inspect(name: str, provider: Provider) -> Inspection:
 
 def _stops(provider: Provider, said: Mapping[str, date]) -> tuple[Stop, ...]:
     """The living models that stop soon, by the provider's own word or else by their cards, soonest first."""
-    usual, until = default_model(provider), today() + WARNED_FOR
+    until = today() + WARNED_FOR
+    days = {card.id: said.get(card.id) or card.retires_on for card in provider.models() if not card.retired}
+    soon = {model: on for model, on in days.items() if on is not None and on <= until}
     found: list[Stop] = []
     for card in provider.models():
-        on = said.get(card.id) or card.retires_on
-        if card.retired or on is None or on > until:
-            continue
-        instead = model_card(provider, card.successor or usual.id) or usual
-        found.append(Stop(card.id, card.label, on, instead.id, instead.label))
+        if card.id in soon:
+            instead = _successor(provider, card, soon)
+            named = (instead.id, instead.label) if instead else ()
+            found.append(Stop(card.id, card.label, soon[card.id], *named))
     return tuple(sorted(found, key=lambda each: (each.on, each.model)))
+
+
+def _successor(provider: Provider, card: ModelCard, soon: Mapping[str, date]) -> ModelCard | None:
+    """What to use instead: as its card says, else the first of its kind that stays."""
+    staying = {each.id: each for each in provider.models() if not each.retired and each.id not in soon}
+    if card.successor in staying:
+        return staying[card.successor]
+    return next((each for each in staying.values() if each.kind == card.kind), None)
 
 
 def _news(provider: str, stop: Stop) -> Happening:

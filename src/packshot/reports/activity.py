@@ -16,7 +16,7 @@ _TOLD = {
     "generation": ("completed", "failed", "uncertain"),
     "product": ("activated", "restored"),
     "catalogue": ("imported",),
-    "provider": ("paused", "resumed", "stopped", "recovered", "on", "off"),
+    "provider": ("paused", "resumed", "stopped", "recovered", "on", "off", "model_stops"),
     "spending": ("stopped", "resumed"),
     "ledger": ("broken",),
 }
@@ -57,6 +57,7 @@ class _Event:
     created: int
     changed: int
     rejected: int
+    words: str
 
 
 _EVENTS = """
@@ -64,7 +65,8 @@ _EVENTS = """
         coalesce(event.data ->> 'provider', '') AS provider, coalesce(event.data ->> 'by', '') AS by,
         coalesce((event.data ->> 'created')::integer, 0) AS created,
         coalesce((event.data ->> 'changed')::integer, 0) AS changed,
-        coalesce((event.data ->> 'rejected')::integer, 0) AS rejected
+        coalesce((event.data ->> 'rejected')::integer, 0) AS rejected,
+        coalesce(event.data ->> 'words', '') AS words
     FROM packshot_event AS event
     WHERE event.id > (SELECT max(id) FROM packshot_event) - %(looked_through)s
         AND event.topic || ' ' || event.kind = ANY(%(told)s)
@@ -146,7 +148,7 @@ def _line(events: Sequence[_Event], detail: tuple[str, str, str, str | None] | N
         sku=sku,
         name=name or (newest.subject if newest.topic == "provider" else ""),
         # Why a provider is paused now is not why it was paused then.
-        detail=why if newest.kind in ("failed", "uncertain", "paused") else "",
+        detail=newest.words or (why if newest.kind in ("failed", "uncertain", "paused") else ""),
         thumb_blob=blob,
         created=newest.created,
         changed=newest.changed,

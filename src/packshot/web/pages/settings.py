@@ -12,12 +12,13 @@ from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.formats import date_format
 from django.views.decorators.http import require_http_methods, require_safe
 
 from packshot import generations, ledger, preferences, reports
 from packshot.accounts import allows
 from packshot.accounts.models import Role, User
-from packshot.flows import administer, spending
+from packshot.flows import administer, inspecting, spending
 from packshot.flows.administer import UnusableSettings
 from packshot.flows.desk import is_set_up, unusable
 from packshot.generations.models import Attempt
@@ -31,6 +32,7 @@ from packshot.reports.site import site_facts
 from packshot.web.answers import Toast, Undo, answer, refuse
 from packshot.web.jinja import CHOICES, choices_of
 from packshot.web.security import actor_of, needs
+from packshot.web.words import Word
 
 A_YEAR_S = 365 * 24 * 3600
 PERIODS = {"day": "a day", "week": "a week", "month": "a month", "total": "in all"}
@@ -252,6 +254,9 @@ class Provider:
     is_set: bool
     on: bool  # may spend real money
     remedy: str  # what keeps it from being asked
+    seen: "Seen | None"  # None: nobody has looked at its account
+    stops: tuple[tuple[str, str, str], ...]  # models that stop: which, when, what to use instead
+    looks: bool  # its account can be looked at for nothing
 
     @property
     def name(self) -> str:
@@ -260,6 +265,23 @@ class Provider:
     @property
     def spends(self) -> bool:
         return not self.row.simulated and self.row.state != "unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the newest look at an account found."""
+
+    word: Word
+    detail: str
+    balance: Decimal | None
+    at: datetime
+
+
+_KEYS = {
+    True: Word("Key works", "check", "ok"),
+    False: Word("Key refused", "circle-alert", "bad"),
+    None: Word("Key not told", "circle-question-mark", "warn"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,6 +337,8 @@ def provider(request: HttpRequest, name: str) -> HttpResponse:
         elif what == "resume":
             undo = "pause" if administer.resume(name, actor) else None
             words = "Provider resumed"
+        elif what == "check":
+            return _checked(request, name)
         else:
             raise BadInput("say what to do")
     except BadInput as problem:
@@ -326,6 +350,20 @@ def provider(request: HttpRequest, name: str) -> HttpResponse:
     back = Undo(reverse("settings_provider", args=[name]), {"do": undo}) if undo else None
     context = _context(request, "settings_providers", _providers_context())
     return answer(request, Toast(words, undo=back), [_drawn_again("settings_providers", context)], then=here)
+
+
+def _checked(request: HttpRequest, name: str) -> HttpResponse:
+    """Look at the account now, and say what it said."""
+    (looked,) = inspecting.look_now(name)
+    word = _KEYS[looked.found.key_works]
+    toast = Toast(
+        word.label if looked.found.key_works else f"{word.label}: {looked.found.detail.rstrip('.')}",
+        tone="ok" if looked.found.key_works else "warn",
+    )
+    context = _context(request, "settings_providers", _providers_context())
+    return answer(
+        request, toast, [_drawn_again("settings_providers", context)], then=reverse("settings_providers")
+    )
 
 
 @needs("stop_spending")
@@ -366,6 +404,7 @@ def _switch_on(request: HttpRequest, name: str) -> str:
 def _providers_context() -> dict[str, object]:
     adapters = registry.adapters()
     rows = reports.providers()
+    known = inspecting.accounts({row.name: row.simulated for row in rows})
     shown = [
         Provider(
             row,
@@ -374,6 +413,16 @@ def _providers_context() -> dict[str, object]:
             row.name in adapters and is_set_up(adapters[row.name]),
             not row.simulated and row.state not in ("off", "unavailable"),
             _remedy(row, adapters.get(row.name)),
+            _seen(known[row.name]),
+            tuple(
+                (
+                    each.label,
+                    f"{'stopped' if each.gone else 'stops'} on {date_format(each.on, 'j M Y')}",
+                    each.successor_label,
+                )
+                for each in known[row.name].stops
+            ),
+            known[row.name].can_be_looked_at and row.state != "unavailable",
         )
         for row in rows
     ]
@@ -388,6 +437,14 @@ def _providers_context() -> dict[str, object]:
         "problem": "",
         "limit_typed": "",
     }
+
+
+def _seen(account: inspecting.Account) -> Seen | None:
+    found = account.inspected
+    if found is None:
+        return None
+    balance = None if found.balance_micros is None else dollars(found.balance_micros)
+    return Seen(_KEYS[found.key_works], found.detail, balance, found.checked_at)
 
 
 def _remedy(row: ProviderRow, adapter: type[Adapter] | None) -> str:
