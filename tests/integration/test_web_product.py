@@ -1,6 +1,7 @@
 """A product's own page, and the form that asks for images: the price before the click, one set per click."""
 
 import re
+from datetime import date
 from html import unescape
 from uuid import UUID, uuid4
 
@@ -305,10 +306,36 @@ def test_models_that_work_on_a_picture_are_not_offered_where_there_is_none(clien
     build.provider_row("stability")
     page = client.get(f"/products/{product.sku}", headers=PAGE).text
     assert re.search(r'<option value="sd3.5-large"[^>]*>Stable Diffusion 3.5 Large<', page)
-    offered = set(re.findall(r'<option value="([^"]+)"', page))
+    offered = set(re.findall(r'<option value="([^"]+)"(?: selected)?>', page))
     cards = quoting()["stability"].models()
     assert {card.id for card in cards if card.kind == "generate" and not card.retired} <= offered
     assert not {card.id for card in cards if card.kind == "edit" or card.retired} & offered
+
+
+def test_retired_models_are_grey_and_say_what_to_use_instead(client, provider, product, monkeypatch):
+    monkeypatch.setattr("packshot.web.pages.generate.today", lambda: date(2026, 11, 22))
+    build.provider_row("openai")
+    page = unescape(client.get(f"/products/{product.sku}", headers=PAGE).text)
+    for model, words in {
+        "dall-e-3": "DALL·E 3 (retired, use GPT Image 2)",
+        "gpt-image-1": "GPT Image 1 (retired, use GPT Image 2)",
+    }.items():
+        assert f'<option value="{model}" disabled>{words}</option>' in page
+    assert '<option value="gpt-image-1.5">GPT Image 1.5 (until 1 Dec 2026)</option>' in page
+    assert re.search(r'<option value="gpt-image-2"[^>]*>GPT Image 2</option>', page)
+    # Who sends its name all the same gets the default, and no retired model is ever asked for.
+    wish = form_of(client, product, provider="openai", **{"model-openai": "dall-e-3"})
+    client.post("/generate", wish, headers=PAGE)
+    assert {each.model for each in Generation.objects.all()} <= {"gpt-image-2"}
+
+
+def test_what_a_retired_model_made_keeps_its_name(client, provider, product):
+    build.provider_row("openai")
+    claim = build.sent(build.StandIn("openai"))
+    build.end(build.delivered(claim))
+    Generation.objects.filter(pk=claim.generation.id).update(model="dall-e-3")
+    page = client.get(f"/admin/queue/{claim.generation.id}", headers=PAGE).text
+    assert "DALL·E 3" in unescape(page)
 
 
 def test_a_provider_that_cannot_be_asked_is_grey_with_its_reason(client, provider, product):

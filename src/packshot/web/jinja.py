@@ -75,6 +75,7 @@ def environment(**options: Any) -> Environment:
         "duration": words.duration,
         "model_name": model_name,
         "moment": words.moment,
+        "day": words.day,
         "ago": words.ago,
         "json": lambda values: json.dumps(dict(values)),
     }

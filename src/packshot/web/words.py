@@ -178,7 +178,7 @@ def duration(seconds: Decimal | float) -> str:
 def moment(at: datetime) -> str:
     """`22 Nov 2026, 14:10:22 UTC`: exact, for a title and for a browser without our script."""
     at = at.astimezone(UTC)
-    return f"{_day(at.date())}, {at:%H:%M:%S} UTC"
+    return f"{day(at.date())}, {at:%H:%M:%S} UTC"
 
 
 def ago(at: datetime) -> str:
@@ -201,5 +201,6 @@ def _short_day(day: date) -> str:
 
 
 @_remembered
-def _day(day: date) -> str:
-    return date_format(day, "j M Y")
+def day(of: date) -> str:
+    """`22 Nov 2026`."""
+    return date_format(of, "j M Y")

@@ -4,6 +4,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
@@ -20,12 +21,14 @@ from packshot.catalogue.templates import GENERAL, TemplateRow, templates
 from packshot.flows import generate, prices
 from packshot.flows.desk import quoting
 from packshot.flows.generate import Ask, Missing, PriceRose
+from packshot.flows.inspecting import WARNED_FOR
 from packshot.flows.routing import Among, Route
 from packshot.flows.wording import facts_of
 from packshot.generations import Asked
 from packshot.kernel.errors import BadInput, OverBudget
 from packshot.kernel.money import dollars
 from packshot.ledger import BudgetState, Wish
+from packshot.providers.cards import today
 from packshot.providers.contract import ImageRequest, ModelCard, Provider, model_card
 from packshot.reports import ProviderRow
 from packshot.web.answers import Link, Toast, answer, refuse
@@ -118,11 +121,13 @@ def _unpacked(text: str) -> tuple[UUID, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model that can be chosen."""
+    """A model of the list. `gone`: it cannot be chosen any more, and what is used instead."""
 
     id: str
     label: str
     chosen: bool
+    gone: str = ""
+    until: date | None = None  # its last day, where that is near
 
 
 @dataclass(frozen=True, slots=True)
@@ -442,9 +447,7 @@ def _cards(wishes: Wishes, states: Sequence[ProviderRow], sample: str) -> Iterat
             label=state.label,
             off=_off(state),
             chosen=state.name in wishes.providers and not _off(state),
-            models=tuple(
-                Model(each.id, each.label, each is card) for each in (_able(provider) if provider else ())
-            ),
+            models=tuple(_models(provider, card)) if provider else (),
             price=_price_of_one(provider, card, wishes, sample, state) if provider and card else "",
             seconds=state.p50_s if state.p50_s is not None else card.typical_s if card else None,
             simulated=state.simulated,
@@ -457,6 +460,20 @@ def _cards(wishes: Wishes, states: Sequence[ProviderRow], sample: str) -> Iterat
 def _able(provider: Provider) -> list[ModelCard]:
     """The models that make a picture of words alone: this form sends no other along."""
     return [card for card in provider.models() if not card.retired and not card.min_inputs]
+
+
+def _models(provider: Provider, chosen: ModelCard | None) -> Iterator[Model]:
+    """Those that can be chosen, then those that could be: whoever looks for one is told what became of it."""
+    near = today() + WARNED_FOR
+    for card in _able(provider):
+        until = card.retires_on if card.retires_on and card.retires_on <= near else None
+        yield Model(card.id, card.label, card is chosen, until=until)
+    for card in provider.models():
+        if card.retired and not card.min_inputs:
+            instead = model_card(provider, card.successor or "")
+            yield Model(
+                card.id, card.label, False, gone=f"retired, use {instead.label}" if instead else "retired"
+            )
 
 
 def _model(provider: Provider, wishes: Wishes) -> ModelCard | None:

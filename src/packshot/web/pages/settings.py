@@ -12,7 +12,6 @@ from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils.formats import date_format
 from django.views.decorators.http import require_http_methods, require_safe
 
 from packshot import generations, ledger, preferences, reports
@@ -32,7 +31,7 @@ from packshot.reports.site import site_facts
 from packshot.web.answers import Toast, Undo, answer, refuse
 from packshot.web.jinja import CHOICES, choices_of
 from packshot.web.security import actor_of, needs
-from packshot.web.words import Word
+from packshot.web.words import Word, day
 
 A_YEAR_S = 365 * 24 * 3600
 PERIODS = {"day": "a day", "week": "a week", "month": "a month", "total": "in all"}
@@ -417,7 +416,7 @@ def _providers_context() -> dict[str, object]:
             tuple(
                 (
                     each.label,
-                    f"{'stopped' if each.gone else 'stops'} on {date_format(each.on, 'j M Y')}",
+                    f"{'stopped' if each.gone else 'stops'} on {day(each.on)}",
                     each.successor_label,
                 )
                 for each in known[row.name].stops
