@@ -1,19 +1,21 @@
 """What the Queue reads: each page by any filter, counts that agree with the rows, one generation in full."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import product as combinations
 from random import Random
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from packshot import reports
-from packshot.catalogue.models import Product
+from packshot import generations, reports
+from packshot.catalogue.models import Image, Product
 from packshot.flows import generate
+from packshot.generations import Given
 from packshot.generations.models import GENERATION_STATUSES, Generation, ProviderRecord, Run
 from packshot.kernel.errors import Refused, TryLater, Unsure
 from packshot.kernel.ids import uuid7
@@ -204,6 +206,33 @@ def test_a_generation_in_full_tells_each_attempt_with_its_money(provider):
     assert [(each.kind, each.by_name, each.note) for each in last.proofs] == [
         ("person", "ada", "line 7 of the bill")
     ]
+
+
+def test_what_it_was_made_from_is_told_with_where_that_came_from(provider):
+    """A generation tells its pictures in their order, and of an image here whose it was and what made it."""
+    first = build.sent(provider)
+    build.end(build.delivered(first))
+    image = Image.objects.get()
+    edited = replace(
+        build.wanted(provider),
+        inputs=(
+            Given("image", image.blob, "image/png", 640, 480, 9_000, image.id),
+            Given("mask", "b" * 64, "image/png", 640, 480, 100),
+        ),
+    )
+    with transaction.atomic():
+        generations.request(
+            [edited], key=uuid4().hex, fingerprint="f" * 64, title="", person_id=None, person_name="ed",
+            quoted_micros=None,
+        )  # fmt: skip
+    found = monitor.detail(edited.id)
+    assert found is not None
+    sku = Product.objects.get(pk=image.product_id).sku
+    assert found.pictures == (
+        monitor.GivenPicture("image", 640, 480, image.id, sku, first.generation.id),
+        monitor.GivenPicture("mask", 640, 480, None, None, None),
+    )
+    assert monitor.detail(first.generation.id).pictures == ()
 
 
 def test_a_generation_that_is_not_there_is_none():

@@ -1,15 +1,18 @@
 """The Queue's pages and actions: what they show to whom, what they change, and what they ask first."""
 
 import re
-from uuid import UUID
+from dataclasses import replace
+from uuid import UUID, uuid4
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from packshot.catalogue.models import Product
+from packshot import generations
+from packshot.catalogue.models import Image, Product
 from packshot.flows import generate
+from packshot.generations import Given
 from packshot.generations.models import Generation, ProviderRecord, Run
 from packshot.kernel.errors import BadAnswer, ErrorKind, Refused, Unsure
 from packshot.kernel.ids import uuid7
@@ -193,6 +196,34 @@ def test_the_panel_stands_in_the_address_and_alone_for_a_script(provider, me, ed
         assert "Not charged." in text
         assert "Change the prompt, or use another provider." in text
         assert "Retry $0.040" in text
+
+
+def test_what_an_image_was_made_from_is_shown_with_the_way_there(provider, me, editor):
+    first = build.sent(provider)
+    build.end(build.delivered(first))
+    image = Image.objects.get()
+    edited = replace(
+        build.wanted(provider),
+        negative_prompt="text & logos",
+        inputs=(
+            Given("image", image.blob, "image/png", 640, 480, 9_000, image.id),
+            Given("mask", "b" * 64, "image/png", 640, 480, 100),
+        ),
+    )
+    with transaction.atomic():
+        generations.request(
+            [edited], key=uuid4().hex, fingerprint="f" * 64, title="", person_id=None, person_name="ed",
+            quoted_micros=None,
+        )  # fmt: skip
+    text = editor.get(f"{QUEUE}/{edited.id}", headers=PAGE).text
+    sku = Product.objects.get(pk=image.product_id).sku
+    assert re.search(
+        rf'Made from</dt><dd><a class="link" href="{QUEUE}/{first.generation.id}">image of {sku}</a> '
+        r'<span class="muted">640 × 480 px',
+        text,
+    )
+    assert re.search(r"Mask</dt><dd>a file", text)
+    assert "<dt>Not in it</dt><dd>text &amp; logos</dd>" in text
 
 
 def test_a_generation_that_is_gone_is_said(editor, provider):

@@ -109,6 +109,18 @@ class AttemptLine:
 
 
 @dataclass(frozen=True, slots=True)
+class GivenPicture:
+    """A picture that went with a request. `image_id` and `sku` are those of the image here that it was."""
+
+    role: str
+    width_px: int
+    height_px: int
+    image_id: UUID | None
+    sku: str | None
+    generation_id: UUID | None  # that made it
+
+
+@dataclass(frozen=True, slots=True)
 class Detail:
     """One generation in full. Amounts are dollars."""
 
@@ -126,6 +138,7 @@ class Detail:
     because: str  # how its provider was chosen, where there were several
     instead_of: UUID | None  # the generation whose place it took
     handed_to: UUID | None  # the one that took its place
+    pictures: tuple[GivenPicture, ...]  # that it was made from
     attempts: tuple[AttemptLine, ...] = field(default=())
 
     @property
@@ -171,7 +184,12 @@ _DETAIL = """
         version.number AS template_version, coalesce(run.title, '') AS run_title, run.size AS run_size,
         generation.retry_of_id AS retry_of, generation.negative_prompt,
         coalesce(route.because, '') AS because,
-        route.instead_of_id AS instead_of, next.generation_id AS handed_to
+        route.instead_of_id AS instead_of, next.generation_id AS handed_to,
+        (SELECT json_agg(json_build_array(given.item -> 'role', given.item -> 'width_px',
+            given.item -> 'height_px', image.id, product.sku, image.generation_id) ORDER BY given.place)::text
+        FROM jsonb_array_elements(generation.inputs) WITH ORDINALITY AS given (item, place)
+        LEFT JOIN packshot_image AS image ON image.id = (given.item ->> 'image_id')::uuid
+        LEFT JOIN packshot_product AS product ON product.id = image.product_id) AS pictures
     FROM image_generation_monitor AS monitor
     JOIN packshot_generation AS generation ON generation.id = monitor.id
     LEFT JOIN packshot_prompttemplateversion AS version ON version.id = generation.template_version_id
@@ -281,8 +299,18 @@ def detail(generation_id: UUID) -> Detail | None:
         **{each.name: facts.pop(each.name) for each in fields(GenerationRow) if each.name in facts}
     )
     facts["options"] = json.loads(facts["options"])
+    facts["pictures"] = tuple(_given(each) for each in json.loads(facts["pictures"] or "[]"))
     lines = read(AttemptLine, _ATTEMPTS, id=generation_id)
     return Detail(_finished([row])[0], **facts, attempts=tuple(_with_proofs(line) for line in lines))
+
+
+def _given(told: Sequence[Any]) -> GivenPicture:
+    role, width_px, height_px, image_id, sku, made_by = told
+    return GivenPicture(role, width_px, height_px, _id(image_id), sku, _id(made_by))
+
+
+def _id(text: str | None) -> UUID | None:
+    return UUID(text) if text else None
 
 
 def _with_proofs(line: AttemptLine) -> AttemptLine:
