@@ -94,6 +94,10 @@ class Driver:
                     pipe.close()
 
 
+# Keys that must never be seen anywhere but in the environment and on the wire.
+CANARIES = ("sk-canary-5c1e7f-of-the-chaos-suite", "sk-simulated")
+
+
 @dataclass(slots=True)
 class Site:
     """A durable database, the simulator and workers, in a folder of their own. Use it as a context."""
@@ -127,9 +131,14 @@ class Site:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None:
-            sys.stdout.write(self.said())
-        self._end()
+        try:
+            if error is None:
+                leaked = self.leaked()
+                assert leaked == [], f"a key is written down: {leaked}"
+            else:
+                sys.stdout.write(self.said())
+        finally:
+            self._end()
 
     @property
     def data(self) -> Path:
@@ -190,6 +199,10 @@ class Site:
             "PACKSHOT_SIMULATOR_URL": self.simulator.control.address,
             "PACKSHOT_TIMER_SCALE": str(self.timer_scale),
             "PACKSHOT_LOG_LEVEL": "INFO",
+            # Keys that are real ones to the product. The simulator is sent the last of the canaries instead.
+            "OPENAI_API_KEY": CANARIES[0],
+            "FLUX_API_KEY": CANARIES[0],
+            "STABILITY_API_KEY": CANARIES[0],
             # Whatever becomes of the tests, their workers end.
             "PACKSHOT_SUPERVISOR": str(os.getpid()),
         }
@@ -314,6 +327,24 @@ class Site:
                 application_name="packshot trial",
             )
         return self._connection
+
+    def leaked(self) -> list[str]:
+        """Where a key of a provider stands: in any column of any table, any log, any file of the site."""
+        found = []
+        with suppress(psycopg.OperationalError):  # a test may end with its database gone
+            for (table,) in self.rows(
+                "SELECT table_name FROM information_schema.tables"
+                " WHERE table_schema = 'packshot' AND table_type = 'BASE TABLE'"
+            ):
+                lines = f'SELECT count(*) FROM "{table}" AS line WHERE line::text LIKE %s'
+                found += [f"table {table}" for key in CANARIES if self.value(lines, f"%{key}%")]
+        for file in self.folder.rglob("*"):
+            place = file.relative_to(self.folder)
+            # Not the server's own files: what it holds was just asked for.
+            if file.is_file() and place.parts[:2] != ("data", "postgres"):
+                content = file.read_bytes()
+                found += [str(place) for key in CANARIES if key.encode() in content]
+        return found
 
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         return self.database().execute(sql, values or None).fetchall()
