@@ -282,8 +282,8 @@ def test_a_database_that_answers_slowly_and_in_pieces_is_only_slow(wires):
 def test_connections_to_providers_that_are_reset_leave_what_was_on_its_way_uncertain(wires, round_):
     wires.ask(40)
     wires.work()
-    reset = 0
-    for _ in range(8):
+    reset, until = 0, time.monotonic() + 20
+    while reset <= 8 and time.monotonic() < until:  # a busy machine is slow to connect
         time.sleep(wires.chance.uniform(0.02, 0.15))
         reset += wires.provider.reset(most=2)
     assert reset > 4
