@@ -549,6 +549,10 @@ def test_a_list_with_nonsense_in_it_says_what_can_be_read(serving, reply):
     )  # fmt: skip
     found, _ = inspected(serving, lambda asked: reply.of(listed))
     assert (found.key_works, found.stops) == (True, {"gpt-image-1-mini": date(2026, 12, 1)})
+    assert found.detail == "The key works."
+    elsewhere, _ = inspected(serving, lambda asked: reply.of(models({"id": "llama-4"})))
+    assert (elsewhere.key_works, elsewhere.stops) == (True, {})
+    assert "no image model" in elsewhere.detail
 
 
 @pytest.mark.parametrize("raw", [b"", b"HTTP/1.1 200 OK\r\ncontent-length: 90000000\r\n\r\n{"])

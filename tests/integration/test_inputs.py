@@ -9,9 +9,12 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
+from fractions import Fraction
+from math import ceil
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
@@ -33,6 +36,8 @@ from packshot.generations.models import Attempt, Generation
 from packshot.imaging import studio
 from packshot.kernel import faults
 from packshot.kernel.errors import BadInput
+from packshot.providers import registry
+from packshot.providers.contract import Account as PaidAccount
 from packshot.providers.contract import (
     AttemptRef,
     Delivery,
@@ -43,6 +48,7 @@ from packshot.providers.contract import (
     Quote,
     Ticket,
 )
+from packshot.simulator import SimulatorConfig, running
 from packshot.worker.pay import PayWorker, Settings
 from packshot.worker.shelf import Shelf
 from tests import build
@@ -565,6 +571,45 @@ def test_pictures_of_many_calls_never_fill_the_memory(provider, desk, monkeypatc
         generate_one([given])
     work(desk, look.store(), lambda: Generation.objects.filter(status="completed").count() == 10)
     assert most == 3
+
+
+# -- the whole way, at the simulator ----------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("name", ["openai", "flux"])
+def test_an_edit_goes_the_whole_way_and_its_image_is_the_picture_of_the_next(monkeypatch, tmp_path, name):
+    build.provider_row(name)
+    build.budget("10")
+    store = blobs.open_store(f"file://{tmp_path / 'blobs'}")
+    monkeypatch.setattr(look, "store", lambda: store)
+    config = SimulatorConfig(tmp_path / "simulator", speed=1000.0, image="small", today=date(2026, 11, 22))
+    with running(config) as simulator:
+        adapter = registry.build(name, PaidAccount("sk-test", f"{simulator.address}/{name}", simulated=True))
+        monkeypatch.setattr(generate, "quoting", lambda: {name: adapter})
+        here = Desk({name: adapter}, {name: True}, {})
+        first = edit_at(name, [inputs.of_file(picture(1), build.EDITOR)])
+        work(here, store, lambda: Generation.objects.get(pk=first).status == "completed")
+        made = Image.objects.get()
+        assert made.digital_source_type == "compositeWithTrainedAlgorithmicMedia"
+        second = edit_at(name, [inputs.of_image(made.id)])
+        work(here, store, lambda: Generation.objects.get(pk=second).status == "completed")
+        billed = sum((line.dollars for line in simulator.bill()), Fraction(0))
+        asked = simulator.requests()
+    assert [each.outcome for each in asked] == ["delivered" if name == "openai" else "accepted"] * 2
+    if name == "openai":
+        assert {each.path for each in asked} == {"/v1/images/edits"}
+    assert Generation.objects.get(pk=second).inputs[0]["image_id"] == str(made.id)
+    spent, held = build.balances()
+    assert (spent, held) == (ceil(billed * 1_000_000), 0)
+    assert check(strict=True).problems == ()
+
+
+def edit_at(name: str, given: Sequence[Given]) -> UUID:
+    wish = Ask(products=row_of(build.product().sku), provider=name, prompt="on slate", inputs=given)
+    agreed = generate.offer(wish, build.EDITOR).expected_micros
+    asked = generate.request(wish, build.EDITOR, request_key=uuid4().hex, agreed_micros=agreed)
+    return asked.generation_ids[0]
 
 
 # -- how many questions it costs --------------------------------------------------------------------

@@ -248,8 +248,14 @@ class OpenAI:
             told = scrubbed(str(error), secrets=[self._key])
             return Inspection(None, f"OpenAI could not be asked: {told}")
         if answer.status == 200:
-            stops = _stops(answer)
-            return Inspection(True, "The key works.", stops=stops) if stops is not None else _UNREADABLE
+            listed = _listed(answer)
+            if listed is None:
+                return _UNREADABLE
+            stops = {model: day for model, day in listed.items() if day is not None}
+            told = (
+                "The key works." if listed else "The key works, and lists no image model that is known here."
+            )
+            return Inspection(True, told, stops=stops)
         trouble = _trouble(answer, self._key)
         # A key may be good and still not be let at the list: a restricted one, or one of an unpaid account.
         return Inspection(False if answer.status == 401 else None, trouble.reason)
@@ -397,8 +403,8 @@ _UNREADABLE = Inspection(
 )
 
 
-def _stops(answer: Answer) -> dict[str, date] | None:
-    """When models known here stop, as the list of models says; None where it is no such list."""
+def _listed(answer: Answer) -> dict[str, date | None] | None:
+    """The models known here, each with its last day where it has one; None where it is no list of models."""
     try:
         listed = members(answer.json()).get("data")
     except NotJson:
@@ -406,15 +412,15 @@ def _stops(answer: Answer) -> dict[str, date] | None:
     if not isinstance(listed, list):
         return None
     known = {card.id for card in CARDS}
-    stops: dict[str, date] = {}
+    found: dict[str, date | None] = {}
     for entry in map(members, listed):
         model, day = words(entry.get("id")), words(entry.get("shutdown_date"))
-        try:
-            if model in known and day:
-                stops[model] = date.fromisoformat(day[:10])
-        except ValueError:
-            continue  # a date that is none says nothing
-    return stops
+        if model in known:
+            try:
+                found[model] = date.fromisoformat(day[:10]) if day else None
+            except ValueError:
+                found[model] = None  # a date that is none says nothing
+    return found
 
 
 def _trouble(answer: Answer, key: str) -> ProviderError:
