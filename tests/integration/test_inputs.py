@@ -258,7 +258,7 @@ def test_pictures_and_negative_prompt_are_stored_and_reach_the_claim(provider):
     mask = inputs.of_file(picture(2), build.EDITOR, "mask")
     claim = asked(provider, [first, mask], negative="text, logos")
     assert claim.generation.inputs == (first, mask)
-    request = admit.image_request(claim.generation)
+    request = admit.image_request(claim.generation, provider)
     assert request.negative_prompt == "text, logos"
     assert [(each.role, each.size_bytes, each.content) for each in request.inputs] == [
         ("image", first.size_bytes, b""),

@@ -8,10 +8,12 @@ import pyvips
 from django.db import connection
 from procrastinate.contrib.django.models import ProcrastinateJob
 
+from packshot import preferences
 from packshot.catalogue.models import Image, Rendition
 from packshot.events.models import Event
 from packshot.flows import look, upkeep
 from packshot.flows.close import Completion, Stored
+from packshot.generations.models import Generation
 from packshot.imaging.provenance import Provenance, read_xmp
 from tests import build
 
@@ -134,3 +136,23 @@ def test_two_processes_looking_at_once_leave_one_rendition_a_size():
     with ThreadPoolExecutor(2) as threads:
         list(threads.map(look_once, range(2)))
     assert sorted(Rendition.objects.values_list("spec", flat=True)) == ["webp-1200", "webp-320", "webp-96"]
+
+
+@pytest.mark.parametrize(
+    ("fit", "shape", "size"),
+    [
+        ("crop", "4:5", (320, 400)),
+        ("pad", "4:5", (400, 500)),
+        ("keep", "4:5", (400, 400)),
+        ("crop", "input", (400, 400)),
+    ],
+)
+def test_copies_come_in_the_shape_that_was_asked_for_as_the_site_says(provider, fit, shape, size):
+    preferences.set("shape_fit", fit, "ada")
+    image = landed(provider, picture())
+    Generation.objects.update(shape=shape)
+    look.look_at(image.id)
+    made = Rendition.objects.get(image=image, spec="webp-1200")
+    assert (made.width_px, made.height_px) == size
+    image.refresh_from_db()
+    assert (image.width_px, image.height_px) == (400, 400), "the image itself stays as it came"

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from packshot.imaging.header import BadImage
 from packshot.imaging.provenance import Provenance, read_xmp, write_xmp
-from packshot.imaging.renditions import Decoded, Decoder, DecoderDied, parse_spec
+from packshot.imaging.renditions import Decoded, Decoder, DecoderDied, Fit, parse_spec
 
 MADE_BY = Provenance("trainedAlgorithmicMedia", 'openai gpt-image-1 <"&">')
 XMP = write_xmp(MADE_BY)
@@ -402,3 +402,56 @@ def test_the_child_inherits_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     with Decoder() as decoder:
         assert still_works(decoder)
         assert b"sk-a-secret" not in Path(f"/proc/{decoder.pid}/environ").read_bytes()
+
+
+# -- into the shape that was asked for -------------------------------------------------------------
+
+
+def disc(width_px: int, height_px: int, *, alpha: bool = False) -> bytes:
+    """A red disc in the middle of grey, or of nothing: distorted, it would be no disc."""
+    place = pyvips.Image.xyz(width_px, height_px)
+    away = ((place[0] - width_px / 2) ** 2 + (place[1] - height_px / 2) ** 2) ** 0.5
+    inside = away < min(width_px, height_px) / 4
+    bands = inside.ifthenelse([220, 30, 30], [200, 200, 200]).cast("uchar")
+    if alpha:
+        bands = bands.bandjoin(inside.ifthenelse(255, 0).cast("uchar"))
+    return bytes(bands.copy(interpretation="srgb").write_to_buffer(".png"))
+
+
+def extent(copy: pyvips.Image) -> tuple[int, int]:
+    """Width and height of what is red in a copy."""
+    red = (copy[0] > 180) & (copy[1] < 110)
+    _, _, width, height = red.find_trim(threshold=0.5, background=[0])
+    return width, height
+
+
+@pytest.mark.parametrize("how", ["crop", "pad"])
+@pytest.mark.parametrize("shape", [(1, 1), (4, 5), (16, 9), (3, 4), (1, 4), (4, 1), (1234, 1000)])
+@pytest.mark.parametrize("size", [(600, 600), (640, 400), (400, 640)])
+def test_copies_have_the_shape_that_was_asked_for_and_nothing_is_distorted(decoder, how, shape, size):
+    made = decoder.make(disc(*size), ["webp-320"], xmp=XMP, fit=Fit(*shape, how)).renditions[0]
+    assert max(made.width_px, made.height_px) <= 320
+    wanted = shape[0] / shape[1]
+    assert abs(made.width_px / made.height_px / wanted - 1) <= 1.2 / min(made.width_px, made.height_px)
+    width, height = extent(opened(made.content))
+    if how == "pad" or min(made.width_px, made.height_px) > 2 * min(width, height):
+        assert abs(width - height) <= 3, f"the disc is {width} x {height}"
+
+
+def test_what_is_padded_has_the_colour_of_its_edge_and_is_clear_where_that_is_clear(decoder):
+    made = decoder.make(disc(400, 400), ["webp-320"], xmp=XMP, fit=Fit(2, 1, "pad")).renditions[0]
+    assert [round(value) for value in opened(made.content)(2, 80)][:3] == pytest.approx([200] * 3, abs=4)
+    clear = decoder.make(disc(400, 400, alpha=True), ["webp-320"], xmp=XMP, fit=Fit(2, 1, "pad")).renditions[
+        0
+    ]
+    assert opened(clear.content)(2, 80)[3] == 0
+
+
+def test_a_crop_loses_no_size_where_the_image_has_enough(decoder):
+    made = decoder.make(disc(1600, 800), ["webp-320"], xmp=XMP, fit=Fit(1, 1, "crop")).renditions[0]
+    assert (made.width_px, made.height_px) == (320, 320)
+
+
+def test_without_a_wish_the_shape_stays(decoder):
+    made = decoder.make(disc(640, 400), ["webp-320"], xmp=XMP).renditions[0]
+    assert (made.width_px, made.height_px) == (320, 200)

@@ -224,13 +224,22 @@ class ToDecode:
     digital_source_type: str
     state: str
     created_at: datetime
+    shape: str | None  # that was asked for; None: nobody asked for one
 
 
 def to_decode(image_id: UUID) -> ToDecode | None:
     row = (
         Image.objects.filter(pk=image_id)
         .values_list(
-            "id", "product_id", "generation_id", "blob", "model", "digital_source_type", "state", "created_at"
+            "id",
+            "product_id",
+            "generation_id",
+            "blob",
+            "model",
+            "digital_source_type",
+            "state",
+            "created_at",
+            "generation__shape",
         )
         .first()
     )

@@ -14,6 +14,7 @@ from packshot.kernel.errors import BadInput
 from packshot.kernel.faults import fault_point
 from packshot.kernel.ids import uuid7
 from packshot.ledger import Wish
+from packshot.providers.cards import fitting
 from packshot.providers.contract import ImageRequest, Provider, model_card
 
 _spread = random.Random()  # noqa: S311 - parts what would go wrong together; nothing depends on it
@@ -21,9 +22,12 @@ _spread = random.Random()  # noqa: S311 - parts what would go wrong together; no
 LOOK_AGAIN_S = 60.0
 
 
-def image_request(generation: Candidate) -> ImageRequest:
-    """What to ask a provider for: the same on each attempt of a generation. Its pictures have no bytes."""
-    return ImageRequest(
+def image_request(generation: Candidate, provider: Provider) -> ImageRequest:
+    """What to ask a provider for: the same on each attempt of a generation. Its pictures have no bytes.
+
+    In the shape of its model that comes nearest to the one that was asked for; see `flows/look.py`.
+    """
+    request = ImageRequest(
         model=generation.model,
         prompt=generation.prompt,
         shape=generation.shape,
@@ -33,6 +37,7 @@ def image_request(generation: Candidate) -> ImageRequest:
         negative_prompt=generation.negative_prompt,
         inputs=tuple([each.picture() for each in generation.inputs]),
     )
+    return fitting(request, model_card(provider, generation.model))
 
 
 def admit(
@@ -99,7 +104,7 @@ def _price(
     for candidate in ready:
         card = model_card(provider, candidate.model)
         try:
-            quote = prices.quote(provider, image_request(candidate), edition)
+            quote = prices.quote(provider, image_request(candidate, provider), edition)
         except BadInput as problem:
             parked[candidate.id] = ("price", str(problem))
             continue

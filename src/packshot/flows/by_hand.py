@@ -62,7 +62,8 @@ def bring(generation_id: UUID, pictures: Sequence[bytes], actor: Actor) -> int:
 def _book(found: Candidate, kept: tuple[Stored, ...]) -> None:
     switch = generations.provider_switch(found.provider)
     edition = switch.price_edition if switch else 0
-    quote = prices.quote(quoting()[found.provider], image_request(found), edition)
+    provider = quoting()[found.provider]
+    quote = prices.quote(provider, image_request(found, provider), edition)
     if quote.expected is None:
         raise BadInput("the price of an image is set to unknown here; an administrator sets it first")
     price = Micros(quote.expected)

@@ -25,7 +25,16 @@ from packshot.kernel.ids import uuid7
 from packshot.kernel.money import LARGEST, Micros, show
 from packshot.ledger import Room, Wish
 from packshot.providers import registry
-from packshot.providers.contract import ImageRequest, ModelCard, Provider, Quote, default_model, model_card
+from packshot.providers.cards import fitting
+from packshot.providers.contract import (
+    AS_INPUT,
+    ImageRequest,
+    ModelCard,
+    Provider,
+    Quote,
+    default_model,
+    model_card,
+)
 
 MOST_AT_ONCE = 100_000
 
@@ -266,6 +275,7 @@ def _drawn(ask: Ask) -> _Drawn:
             ask.negative_prompt,
             pictures,
         )
+        request = fitting(request, card)
         quote = prices.quote(provider, request, state.price_edition)
         note = note or quote.note
         wanted.append(
@@ -277,7 +287,8 @@ def _drawn(ask: Ask) -> _Drawn:
                 simulated=state.simulated,
                 prompt=rendered.prompt,
                 template_version_id=version_id,
-                shape=ask.shape,
+                # What was asked for, which the model may make only nearly; an edit keeps its picture's.
+                shape=AS_INPUT if request.shape == AS_INPUT else ask.shape,
                 images=ask.images,
                 seed=ask.seed,
                 options=dict(ask.options),

@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import re
 from collections.abc import Sequence
 from typing import cast
 from uuid import UUID
@@ -9,12 +10,12 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 
-from packshot import blobs, catalogue, events
+from packshot import blobs, catalogue, events, preferences
 from packshot.catalogue import MadeRendition, ToDecode
 from packshot.events import Happening
 from packshot.imaging.header import BadImage
 from packshot.imaging.provenance import Provenance, SourceType, write_xmp
-from packshot.imaging.renditions import Decoder
+from packshot.imaging.renditions import Decoder, Fit
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 FIRST = ("webp-320",)
 THEN = ("webp-96", "webp-1200")
 LAZY = ("avif-320", "avif-1200")
+_SHAPE = re.compile(r"([1-9]\d{0,3}):([1-9]\d{0,3})")
 SPECS = frozenset(FIRST + THEN + LAZY)
 
 
@@ -86,7 +88,7 @@ def make_rendition(image_id: UUID, spec: str) -> None:
 
 def _make(image: ToDecode, content: bytes, specs: tuple[str, ...]) -> None:
     provenance = Provenance(source=cast(SourceType, image.digital_source_type), tool=image.model)
-    decoded = decoder().make(content, specs, xmp=write_xmp(provenance))
+    decoded = decoder().make(content, specs, xmp=write_xmp(provenance), fit=_fit(image))
     made = [
         MadeRendition(
             each.spec,
@@ -101,6 +103,15 @@ def _make(image: ToDecode, content: bytes, specs: tuple[str, ...]) -> None:
     with transaction.atomic():
         catalogue.keep_renditions(image.id, made)
         events.tell([_news(image, "landed" if specs == FIRST else "rendered")])
+
+
+def _fit(image: ToDecode) -> Fit | None:
+    """How its copies come into the shape that was asked for; the image itself stays as it came."""
+    how = preferences.get("shape_fit")
+    found = _SHAPE.fullmatch(image.shape or "")
+    if found is None or how == "keep":
+        return None
+    return Fit(int(found[1]), int(found[2]), "pad" if how == "pad" else "crop")
 
 
 def _news(image: ToDecode, kind: str) -> Happening:

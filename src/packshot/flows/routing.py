@@ -19,6 +19,7 @@ from packshot.generations import SHARED_SLOT, Hop, Routed, Stranded, Wanted
 from packshot.kernel.errors import REMEDIES, BadInput
 from packshot.kernel.ids import uuid7
 from packshot.kernel.money import show
+from packshot.providers.cards import fitting
 from packshot.providers.contract import ImageRequest, Quote, default_model, model_card
 from packshot.reports import choices
 
@@ -228,7 +229,8 @@ def _quote(left: Stranded, hop: Hop) -> Quote | str:
         tuple(each.picture() for each in left.inputs),
     )
     try:
-        quote = prices.quote(provider, request, switch.price_edition)
+        wanted = fitting(request, model_card(provider, hop.model))
+        quote = prices.quote(provider, wanted, switch.price_edition)
     except BadInput as problem:
         return f"cannot: {problem}"
     if quote.expected is None:

@@ -137,7 +137,7 @@ async def _called(claim: Claim, provider: Provider, around: Surroundings) -> Com
 
 async def _sent(claim: Claim, provider: Provider, around: Surroundings) -> Ticket | Delivery | None:
     """Read the pictures that go with it, say that it leaves, make the call. Only in here are they held."""
-    request = image_request(claim.generation)
+    request = image_request(claim.generation, provider)
     async with around.shelf.room(sum(picture.size_bytes for picture in request.inputs)):
         if request.inputs:
             request = replace(request, inputs=await _pictures(claim, around))

@@ -34,7 +34,7 @@ def main() -> None:
         order, xmp, content = (_exactly(requests, length) for length in _LENGTHS.unpack(head))
         _grant_cpu(image_s)
         try:
-            report, blobs = _make(content, json.loads(order), xmp)
+            report, blobs = _make(content, **json.loads(order), xmp=xmp)
         except BadImage as problem:
             report, blobs = {"bad": str(problem)}, []
         except pyvips.Error as problem:
@@ -71,14 +71,20 @@ def _grant_cpu(image_s: float) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (until, hard))
 
 
-def _make(content: bytes, specs: Sequence[str], xmp: bytes) -> tuple[dict[str, Any], list[bytes]]:
+def _make(
+    content: bytes, *, specs: Sequence[str], fit: dict[str, Any] | None, xmp: bytes
+) -> tuple[dict[str, Any], list[bytes]]:
     read_header(content)
     orders = [(spec, *parse_spec(spec)) for spec in specs]
     shown_px = _shown_size(content)
     report: list[dict[str, Any]] = []
     blobs = []
     # The file is decoded once, to the largest side asked for; smaller ones come from that.
-    largest = _decode(content, max((side for _, _, side in orders), default=1))
+    most = max((side for _, _, side in orders), default=1)
+    # What is cut off must not make a copy smaller than it was asked for.
+    largest = _decode(content, most if fit is None else 2 * most)
+    if fit is not None:
+        largest = _fitted(largest, **fit)
     for spec, media_type, side in orders:
         picture = largest.thumbnail_image(side, height=side, size="down", no_rotate=True)
         encoded = _encode(picture, media_type, xmp)
@@ -107,6 +113,38 @@ def _decode(content: bytes, side: int) -> pyvips.Image:
     if picture.interpretation != "srgb":
         picture = picture.colourspace("srgb")
     return _bare(picture.cast("uchar")).copy_memory()
+
+
+def _fitted(picture: pyvips.Image, *, width: int, height: int, how: str) -> pyvips.Image:
+    """`picture` in the shape width:height, its middle kept: cropped, or padded in the colour of its edge."""
+    if how == "crop":
+        across, down = min(picture.width, picture.height * width / height), 0.0
+        down = across * height / width
+    else:
+        across = max(picture.width, picture.height * width / height)
+        down = across * height / width
+    size = max(1, round(across)), max(1, round(down))
+    if size == (picture.width, picture.height):
+        return picture
+    if how == "crop":
+        left, top = (picture.width - size[0]) // 2, (picture.height - size[1]) // 2
+        return picture.crop(left, top, *size).copy_memory()
+    return picture.gravity("centre", *size, extend="background", background=_edge(picture)).copy_memory()
+
+
+def _edge(picture: pyvips.Image) -> list[float]:
+    """The colour along the border: nothing, where the picture is transparent there."""
+    strips = [
+        picture.crop(0, 0, picture.width, 1),
+        picture.crop(0, picture.height - 1, picture.width, 1),
+        picture.crop(0, 0, 1, picture.height),
+        picture.crop(picture.width - 1, 0, 1, picture.height),
+    ]
+    return [
+        sum(strip[band].avg() * strip.width * strip.height for strip in strips)
+        / sum(strip.width * strip.height for strip in strips)
+        for band in range(picture.bands)
+    ]
 
 
 def _bare(picture: pyvips.Image) -> pyvips.Image:

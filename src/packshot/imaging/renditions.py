@@ -19,7 +19,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Literal, Self, cast
@@ -58,6 +58,15 @@ class Rendition:
     width_px: int
     height_px: int
     content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A shape for the copies, as width to height: what is too much is cropped, or what lacks is padded."""
+
+    width: int
+    height: int
+    how: Literal["crop", "pad"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +111,9 @@ class Decoder:
     ) -> None:
         self.close()
 
-    def make(self, content: bytes, specs: Sequence[str], *, xmp: bytes) -> Decoded:
-        """The renditions of `content` named by `specs`, in their order, each carrying `xmp`.
+    def make(self, content: bytes, specs: Sequence[str], *, xmp: bytes, fit: Fit | None = None) -> Decoded:
+        """The renditions of `content` named by `specs`, in their order, each carrying `xmp`, in the shape of
+        `fit`. Nothing is ever distorted.
 
         Raises BadImage when these bytes are no image we take, DecoderDied when the child did not survive.
         """
@@ -119,7 +129,7 @@ class Decoder:
             watch.daemon = True
             watch.start()
             try:
-                return self._ask(child, content, specs, xmp)
+                return self._ask(child, content, specs, xmp, fit)
             except (EOFError, OSError):
                 how = self._how_it_ended(child)
                 self._stop()
@@ -143,10 +153,15 @@ class Decoder:
         return None if child is None else child.pid
 
     def _ask(
-        self, child: subprocess.Popen[bytes], content: bytes, specs: Sequence[str], xmp: bytes
+        self,
+        child: subprocess.Popen[bytes],
+        content: bytes,
+        specs: Sequence[str],
+        xmp: bytes,
+        fit: Fit | None,
     ) -> Decoded:
         assert child.stdin is not None and child.stdout is not None
-        order = json.dumps(list(specs)).encode()
+        order = json.dumps({"specs": list(specs), "fit": None if fit is None else asdict(fit)}).encode()
         child.stdin.write(_LENGTHS.pack(len(order), len(xmp), len(content)))
         for part in (order, xmp, content):
             child.stdin.write(part)

@@ -33,12 +33,14 @@ DEFAULTS: Mapping[str, Value] = MappingProxyType(
         "approval_required": False,
         # What happens to a paid call whose outcome nobody could find out: `off`, or `once`, ask again once.
         "retry_uncertain": "off",
+        # How copies of an image come into the shape that was asked for: `crop`, `pad`, or `keep` as it came.
+        "shape_fit": "crop",
     }
 )  # fmt: skip
 
 
 @overload
-def get(key: Literal["time_zone", "currency", "brand_style", "retry_uncertain"]) -> str: ...
+def get(key: Literal["time_zone", "currency", "brand_style", "retry_uncertain", "shape_fit"]) -> str: ...
 @overload
 def get(key: Literal["low_score", "old_image_days"]) -> int: ...
 @overload
@@ -162,4 +164,5 @@ _READ: Mapping[str, Callable[[str, object], Value]] = {
     "old_image_days": _between(1, 36_500),
     "approval_required": _yes_or_no,
     "retry_uncertain": _one_of("off", "once"),
+    "shape_fit": _one_of("crop", "pad", "keep"),
 }

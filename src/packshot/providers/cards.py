@@ -1,11 +1,15 @@
 """What a model card allows: one check for the form, the API and the adapter alike."""
 
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
 from packshot.kernel.errors import BadInput, Refused
-from packshot.providers.contract import ImageRequest, JsonValue, ModelCard, Option
+from packshot.providers.contract import AS_INPUT, ImageRequest, JsonValue, ModelCard, Option
+
+_SHAPE = re.compile(r"([1-9]\d{0,3}):([1-9]\d{0,3})")
 
 
 def accept(request: ImageRequest, cards: tuple[ModelCard, ...]) -> tuple[ModelCard, dict[str, JsonValue]]:
@@ -66,6 +70,38 @@ def as_of(cards: tuple[ModelCard, ...], day: date) -> tuple[ModelCard, ...]:
     return tuple(
         replace(card, retired=True) if card.retires_on and card.retires_on <= day else card for card in cards
     )
+
+
+# Beyond it no model makes anything, and no shop shows anything.
+WIDEST = 4
+
+
+def nearest(card: ModelCard, shape: str) -> str:
+    """The shape of the model's own that comes nearest to `shape`, any W:H: what is left over is cropped or
+    padded afterwards (imaging/renditions.py), never distorted. Raises BadInput for what is no shape."""
+    if shape in card.shapes or card.shapes == (AS_INPUT,):
+        return shape if shape in card.shapes else AS_INPUT
+    wanted = ratio(shape)
+    own = [each for each in card.shapes if each != AS_INPUT]
+    return min(own, key=lambda each: abs(math.log(ratio(each) / wanted)))
+
+
+def fitting(request: ImageRequest, card: ModelCard | None) -> ImageRequest:
+    """`request` in a shape that the model makes; what it is asked for in the end."""
+    if card is None or request.shape in card.shapes:
+        return request
+    return replace(request, shape=nearest(card, request.shape))
+
+
+def ratio(shape: str) -> float:
+    """Width divided by height. Raises BadInput."""
+    found = _SHAPE.fullmatch(shape)
+    if found is None or not 1 / WIDEST <= int(found[1]) / int(found[2]) <= WIDEST:
+        raise BadInput(
+            f"{shape!r} is no shape: write width:height, such as 4:5, from 1:{WIDEST} to {WIDEST}:1",
+            field="shape",
+        )
+    return int(found[1]) / int(found[2])
 
 
 def refusal(error: BadInput) -> Refused:

@@ -28,7 +28,7 @@ from packshot.generations import Asked
 from packshot.kernel.errors import BadInput, OverBudget
 from packshot.kernel.money import dollars
 from packshot.ledger import BudgetState, Wish
-from packshot.providers.cards import today
+from packshot.providers.cards import fitting, today
 from packshot.providers.contract import ImageRequest, ModelCard, Provider, model_card
 from packshot.reports import ProviderRow
 from packshot.web.answers import Link, Toast, answer, refuse
@@ -146,11 +146,10 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A ratio of sides, and whether every chosen model makes it."""
+    """A ratio of sides. What a model makes only nearly is cropped to it, or padded."""
 
     name: str
     chosen: bool
-    off: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -486,9 +485,8 @@ def _model(provider: Provider, wishes: Wishes) -> ModelCard | None:
 def _price_of_one(
     provider: Provider, card: ModelCard, wishes: Wishes, sample: str, state: ProviderRow
 ) -> str:
-    shape = wishes.shape if wishes.shape in card.shapes else card.shapes[0]
     try:
-        wanted = ImageRequest(card.id, sample or "a product", shape)
+        wanted = fitting(ImageRequest(card.id, sample or "a product", wishes.shape), card)
         quoted = prices.quote(provider, wanted, state.price_edition)
     except BadInput:
         return "price unknown"
@@ -505,11 +503,8 @@ def _sample(wishes: Wishes, chosen: Sequence[ProductRow], now: Now) -> str:
 
 
 def _shapes(wishes: Wishes) -> Iterator[Shape]:
-    cards = [_model(quoting()[name], wishes) for name in wishes.providers]
     for shape in SHAPES:
-        yield Shape(
-            shape, shape == wishes.shape, any(card is not None and shape not in card.shapes for card in cards)
-        )
+        yield Shape(shape, shape == wishes.shape)
 
 
 def _placeholders(product: ProductRow) -> list[str]:
@@ -671,7 +666,7 @@ def first_offer(ask: Ask, text: str, brand: str, actor: Actor, state: ProviderRo
     (product,) = ask.products
     rendered = prompts.render(text, facts_of(product), brand)
     card = _card_of(ask)
-    wanted = ImageRequest(card.id, rendered.prompt, ask.shape, ask.images)
+    wanted = fitting(ImageRequest(card.id, rendered.prompt, ask.shape, ask.images), card)
     quoted = prices.quote(quoting()[ask.provider], wanted, state.price_edition)
     gaps = (Missing(product.sku, rendered.missing),) if rendered.missing else ()
     spends = Wish(

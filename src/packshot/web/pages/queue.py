@@ -22,7 +22,8 @@ from packshot.imaging.header import MAX_BYTES
 from packshot.kernel.errors import BadInput, OverBudget
 from packshot.kernel.money import dollars, parse_dollars
 from packshot.providers.by_hand import to_copy as as_midjourney_takes_it
-from packshot.providers.contract import ImageRequest
+from packshot.providers.cards import fitting
+from packshot.providers.contract import ImageRequest, model_card
 from packshot.reports import GenerationRow, ImageTile, monitor
 from packshot.reports.monitor import Detail, Filter, Listing, Match, Tally
 from packshot.web import live, remedies, words
@@ -282,7 +283,7 @@ def _to_copy(detail: Detail) -> str | None:
         options=detail.options,
         negative_prompt=detail.negative_prompt,
     )
-    return as_midjourney_takes_it(request)
+    return as_midjourney_takes_it(fitting(request, model_card(quoting()[row.provider], row.model)))
 
 
 def _tabs(asked: Asked, tally: Tally) -> list[Tab]:

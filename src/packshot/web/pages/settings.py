@@ -358,7 +358,12 @@ def _checked(request: HttpRequest, name: str) -> HttpResponse:
     toast = Toast(
         word.label if looked.found.key_works else f"{word.label}: {looked.found.detail.rstrip('.')}",
         tone="ok" if looked.found.key_works else "warn",
-    )
+    ),
+    "shape_fit": (
+        ("crop", "Crop what is too much"),
+        ("pad", "Pad what lacks, in the colour of the edge"),
+        ("keep", "Keep the shape it came in"),
+    ),
     context = _context(request, "settings_providers", _providers_context())
     return answer(
         request, toast, [_drawn_again("settings_providers", context)], then=reverse("settings_providers")
@@ -374,6 +379,13 @@ def stop_switch(request: HttpRequest) -> HttpResponse:
         return HttpResponseRedirect(here)
     actor, what = actor_of(request), request.POST.get("do", "")
     try:
+    (
+        "shape_fit",
+        "Shape of images",
+        "choice",
+        "A model that makes the shape you asked for only nearly makes its nearest. Copies are then brought into "
+        "yours, never distorted; the image itself stays as it came.",
+    ),
         if what == "stop":
             spending.stop(actor)
             words = "Spending stopped"
