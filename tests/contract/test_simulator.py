@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from email.utils import parsedate_to_datetime
 from fractions import Fraction
@@ -46,7 +47,7 @@ from packshot.providers.contract import (
 from packshot.providers.flux import Flux
 from packshot.providers.http import GuardedClient
 from packshot.providers.openai import OpenAI
-from packshot.simulator import Control, SimulatorConfig, running, spawn
+from packshot.simulator import Control, Rule, SimulatorConfig, running, spawn
 from packshot.simulator.flux_models import MODELS as FLUX_MODELS
 
 KEY = "sk-canary-Zq81xv"
@@ -561,6 +562,26 @@ def test_a_delivery_link_works_without_a_key_and_dies_on_time(client, start):
     assert (dead.status_code, "AuthenticationFailed" in dead.text) == (403, True)
 
 
+def test_an_aged_simulator_lets_links_and_tasks_die_sooner(client, start, tmp_path):
+    real = quick(tmp_path)
+    lives = ("delivery_life_s", "task_life_s", "stability_result_life_s", "midjourney_link_life_s")
+    assert {name: getattr(real, name) / getattr(real.aged(60), name) for name in lives} == dict.fromkeys(
+        lives, 60
+    )
+    spawned = spawn(tmp_path, arguments=("--image", "small", "--speed", "1000", "--age", "600"))
+    try:
+        submitted = submit(client, spawned.control).json()
+        link = settled(client, submitted["polling_url"]).json()["result"]["sample"]
+        assert client.get(link).status_code == 200
+        assert until(lambda: (answer := client.get(link)).status_code != 200 and answer).status_code == 403
+        gone = until(
+            lambda: (answer := client.get(submitted["polling_url"]).json())["status"] != "Ready" and answer
+        )
+        assert gone["status"] == "Task not found"
+    finally:
+        spawned.stop()
+
+
 def test_a_forged_delivery_link_opens_nothing(client, simulator):
     link = settled(client, submit(client, simulator).json()["polling_url"]).json()["result"]["sample"]
     url = httpx.URL(link)
@@ -963,7 +984,18 @@ def test_a_price_can_change_between_two_calls_and_only_flux_says_so(client, simu
     assert len({str(each["usage"]) for each in answers[1::2]}) == 1
 
 
-@pytest.mark.parametrize("prices", [{"nobody": "2"}, {"flux": 2}, {"flux": "-1"}, {"flux": "dear"}, [1]])
+@pytest.mark.parametrize(
+    "prices",
+    [
+        {"nobody": "2"},
+        {"flux": 2},
+        {"flux": "-1"},
+        {"flux": "dear"},
+        {"flux": "1/0"},
+        {"flux": "1e999999999"},
+        [1],
+    ],
+)
 def test_a_price_that_is_none_is_refused(client, simulator, prices):
     answer = client.post(
         f"{simulator.address}/_prices", json=prices, headers={"x-packshot-token": simulator.token}
@@ -979,9 +1011,46 @@ def test_the_script_can_be_read_back_with_what_it_did(client, simulator):
     assert simulator.faults_fired() == [1, 0]
     token = {"x-packshot-token": simulator.token}
     read = client.get(f"{simulator.address}/_faults", headers=token).json()
-    assert read[0] == {"rule": {"action": "server_error", "prompt": "rope"}, "fired": 1}
+    rope = {"action": "server_error", "prompt": "rope"}
+    assert read[0] == {"id": simulator.faults()[0].id, "rule": rope, "met": 1, "fired": 1}
     simulator.set_faults()
     assert generate(client, simulator, prompt="hemp rope").status_code == 200
+
+
+def test_a_rule_comes_and_goes_while_the_others_go_on_counting(client, simulator):
+    simulator.set_faults({"action": "overloaded", "prompt": "rope"})
+    generate(client, simulator, prompt="hemp rope")
+    added = simulator.add_fault(Rule(action="server_error", prompt="mug"))
+    assert [generate(client, simulator, prompt=each).status_code for each in ("rope", "mug")] == [503, 500]
+    assert [(each.rule.action, each.fired) for each in simulator.faults()] == [
+        ("overloaded", 2),
+        ("server_error", 1),
+    ]
+    removed = simulator.remove_fault(added.id)
+    assert removed is not None
+    assert (removed.rule, removed.fired) == (added.rule, 1)
+    assert simulator.remove_fault(added.id) is None
+    assert generate(client, simulator, prompt="mug").status_code == 200
+    assert [each.fired for each in simulator.faults()] == [2]
+
+
+def test_a_price_is_set_without_touching_those_of_others(client, simulator):
+    simulator.set_prices(openai="3/2")
+    simulator.set_price("flux", 2)
+    assert simulator.prices() == {"openai": Fraction(3, 2), "flux": Fraction(2)}
+    submit(client, simulator)
+    assert [line.dollars for line in simulator.bill()] == [Fraction("0.06")]
+
+
+def test_who_is_not_there_or_holds_another_folder_is_said_so(simulator, start, tmp_path):
+    stranger = replace(simulator, token="guess")
+    with pytest.raises(BadInput, match="keeps its state in another folder"):
+        stranger.faults()
+    gone = replace(simulator, address="http://127.0.0.1:1")
+    with pytest.raises(BadInput, match="does not answer"):
+        gone.faults()
+    with pytest.raises(BadInput, match="No simulator has run in"):
+        Control.of(tmp_path / "nobody")
 
 
 def test_a_wrong_script_is_refused_and_changes_nothing(client, simulator):

@@ -1,10 +1,13 @@
 """The fault script: which rule decides a request, how it counts, what a mix adds up to."""
 
+from typing import get_args
+
 import pytest
 from pydantic import ValidationError
 
 from packshot.simulator import Rule, faults
-from packshot.simulator.faults import RULES, FaultScript
+from packshot.simulator.faults import RULES, Action, DialectName, FaultScript, Garbage
+from packshot.simulator.kinds import KINDS, Kind, kind_of
 
 IMAGES = "/v1/images/generations"
 
@@ -81,6 +84,30 @@ def test_a_rule_is_spent_after_its_times():
     assert rules.fired == (2,)
 
 
+def test_so_many_requests_go_well_first():
+    rules = script({"action": "server_error", "after": 2, "times": 1, "prompt": "rope"})
+    prompts = ["rope", "mug", "rope", "rope", "rope"]
+    assert [decided(rules, prompt=prompt) for prompt in prompts] == [None, None, None, "server_error", None]
+
+
+def test_a_rule_is_added_after_the_others_and_taken_away_alone():
+    rules = script({"action": "server_error", "prompt": "rope"})
+    decided(rules, prompt="rope")
+    added = rules.add(Rule(action="overloaded"))
+    assert [decided(rules, prompt=prompt) for prompt in ("rope", "mug")] == ["server_error", "overloaded"]
+    removed = rules.remove(added.id)
+    assert removed is not None
+    assert (removed.rule, removed.met, removed.fired) == (added.rule, 1, 1)
+    assert rules.remove(added.id) is None
+    assert [(each.rule.action, each.met, each.fired) for each in rules.in_force] == [("server_error", 2, 2)]
+
+
+def test_an_id_of_one_script_means_nothing_in_the_next():
+    first, second = (FaultScript([Rule(action="hang")]) for _ in range(2))
+    (old,) = first.in_force
+    assert second.remove(old.id) is None
+
+
 def test_chance_is_the_same_for_the_same_seed():
     def run(seed: int) -> list[str | None]:
         rules = script({"action": "server_error", "probability": 0.3, "seed": seed})
@@ -143,3 +170,42 @@ def test_a_rule_that_could_never_work_is_refused(wrong: dict[str, object]):
 def test_what_a_fault_costs(rule: dict[str, object], charged: bool):
     fault = Rule.model_validate(rule)
     assert fault.charges(moderated_input=False, moderated_output=True) is charged
+
+
+# -- in words ------------------------------------------------------------------------------------------
+
+
+def rule_of(kind: Kind, **more: object) -> Rule:
+    status = {"status": 418} if kind.action == "answer" else {}
+    return Rule.model_validate({"action": kind.action, **kind.given, **status, **more})
+
+
+def test_every_way_to_go_wrong_has_words_of_its_own():
+    assert {kind.action for kind in KINDS.values()} == {
+        action for each in get_args(Action) for action in get_args(each) or (each,)
+    }
+    garbage = [kind.given["variant"] for kind in KINDS.values() if kind.action == "garbage"]
+    assert garbage == list(get_args(Garbage))
+    assert len({kind.words for kind in KINDS.values()}) == len(KINDS)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_kind_is_found_again_in_the_rule_that_it_makes(name: str):
+    rule = rule_of(KINDS[name])
+    assert kind_of(rule.action, path=rule.path, variant=rule.variant) is KINDS[name]
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_kind_happens_where_it_says_and_nowhere_else(name: str):
+    kind = KINDS[name]
+    assert kind.where
+    path = kind.given.get("path", IMAGES)
+    rules = FaultScript([rule_of(kind)])
+    reached = {
+        each
+        for each in get_args(DialectName)
+        if decided(rules, dialect=each, path=str(path), paid=path == IMAGES)
+    }
+    assert reached >= set(kind.where)
+    if name != "late":  # it is `slow` there, too, where no report is ever sent
+        assert reached == set(kind.where)

@@ -31,7 +31,7 @@ def main() -> int:
             stability_credits=given.stability_credits,
             midjourney_concurrent_tasks=given.midjourney_concurrent_tasks or None,
             faults=_rules(given.faults),
-        )
+        ).aged(given.age)
         with contextlib.suppress(KeyboardInterrupt):
             serve(config, given.host, given.port, started=_say)
     except BadInput as error:
@@ -48,6 +48,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1", help="other than loopback only when you mean it")
     parser.add_argument("--faults", type=Path, help="fault script, a JSON list of rules")
     parser.add_argument("--speed", type=_positive, default=defaults.speed, help="divides every latency")
+    parser.add_argument(
+        "--age", type=_positive, default=1.0, help="so many times sooner links, results and tasks die"
+    )
     parser.add_argument("--seed", type=int, default=defaults.seed, help="of the latencies")
     parser.add_argument("--image", choices=("packshot", "small"), default=defaults.image)
     parser.add_argument("--small-bytes", type=int, default=defaults.small_bytes)

@@ -16,7 +16,7 @@ from pydantic import PlainValidator, TypeAdapter, ValidationError
 
 from packshot.simulator.book import BillBook, read_bill, read_requests
 from packshot.simulator.config import SimulatorConfig
-from packshot.simulator.faults import RULES, DialectName, FaultScript, Rule
+from packshot.simulator.faults import RULES, DialectName, FaultScript, InForce, Rule
 from packshot.simulator.flux import Flux
 from packshot.simulator.garbage import spoiled
 from packshot.simulator.midjourney import Midjourney
@@ -33,7 +33,12 @@ _DRIPS_PER_S = 10
 
 
 def _times(text: object) -> Fraction:
-    times = Fraction(text) if isinstance(text, str) else Fraction(-1)
+    # A long exponent would keep the simulator busy for minutes.
+    written = isinstance(text, str) and len(text) <= 40 and "e" not in text.lower()
+    try:
+        times = Fraction(str(text)) if written else Fraction(-1)
+    except ZeroDivisionError:
+        times = Fraction(-1)
     if times < 0:
         raise ValueError("what prices are multiplied with is a string such as 3/2 or 1.5")
     return times
@@ -137,11 +142,21 @@ class _App:
                     return Answer(400, str(error).encode(), media_type="text/plain")
                 self._world.faults.replace(rules)
                 return self._script()
+            case "POST", "/_faults/add":
+                try:
+                    rule = Rule.model_validate_json(call.body)
+                except ValidationError as error:
+                    return Answer(400, str(error).encode(), media_type="text/plain")
+                return Answer.of_json(200, _written(self._world.faults.add(rule)))
+            case "DELETE", path if path.startswith("/_faults/"):
+                removed = self._world.faults.remove(path.removeprefix("/_faults/"))
+                return Answer.of_json(200, _written(removed) if removed else None)
             case "GET", "/_prices":
                 return self._prices()
-            case "POST", "/_prices":
+            case "POST" | "PATCH", "/_prices":
+                others = self._world.prices if call.method == "PATCH" else {}
                 try:
-                    self._world.prices = _PRICES.validate_json(call.body)
+                    self._world.prices = others | _PRICES.validate_json(call.body)
                 except ValidationError as error:
                     return Answer(400, str(error).encode(), media_type="text/plain")
                 return self._prices()
@@ -151,13 +166,12 @@ class _App:
         return Answer.of_json(200, {name: str(times) for name, times in self._world.prices.items()})
 
     def _script(self) -> Answer:
-        faults = self._world.faults
-        fired = zip(faults.rules, faults.fired, strict=True)
-        return Answer.of_json(200, [{"rule": _written(rule), "fired": times} for rule, times in fired])
+        return Answer.of_json(200, [_written(each) for each in self._world.faults.in_force])
 
 
-def _written(rule: Rule) -> dict[str, Any]:
-    return rule.model_dump(mode="json", exclude_defaults=True)
+def _written(each: InForce) -> dict[str, Any]:
+    rule = each.rule.model_dump(mode="json", exclude_defaults=True)
+    return {"id": each.id, "rule": rule, "met": each.met, "fired": each.fired}
 
 
 def _listing(lines: list[Any]) -> Answer:

@@ -1,6 +1,6 @@
 """How a simulator behaves: latencies, limits, what it charges for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from fractions import Fraction
 from pathlib import Path
@@ -17,7 +17,9 @@ class SimulatorConfig:
 
     state_dir: Path
     seed: int = 0  # of the jitter in latencies
-    speed: float = 1.0  # divides every latency; limits and link lives stay in real time
+    speed: float = (
+        1.0  # divides every latency; limits stay in real time, and so do the lives of links: see `aged`
+    )
 
     openai_latency_s: Seconds = (2.0, 4.0)
     openai_images_per_minute: int | None = 250  # tier 5; None: no limit
@@ -54,3 +56,13 @@ class SimulatorConfig:
     task_life_s: float = 3600.0  # then a poll answers "Task not found"
     today: date | None = None  # which models are retired; None: by the calendar
     faults: tuple[Rule, ...] = ()
+
+    def aged(self, times: float) -> "SimulatorConfig":
+        """The same, where links, results and tasks die so many times sooner."""
+        return replace(
+            self,
+            delivery_life_s=self.delivery_life_s / times,
+            task_life_s=self.task_life_s / times,
+            stability_result_life_s=self.stability_result_life_s / times,
+            midjourney_link_life_s=self.midjourney_link_life_s / times,
+        )

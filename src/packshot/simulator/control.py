@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
 from packshot.kernel.errors import BadInput
 from packshot.simulator.book import BillLine, RequestLine, read_bill, read_requests
-from packshot.simulator.faults import RULES, Rule
+from packshot.simulator.faults import RULES, InForce, Rule
 from packshot.simulator.state import read_address, read_token
 
 _STARTS_WITHIN_S = 30.0
@@ -27,11 +28,15 @@ class Control:
     state_dir: Path
     address: str
     token: str
+    patience_s: float = 30.0
 
     @classmethod
     def of(cls, state_dir: Path) -> "Control":
-        """The simulator that was last served from `state_dir`."""
-        return cls(state_dir, read_address(state_dir), read_token(state_dir))
+        """The simulator that was last served from `state_dir`. BadInput when none ever was."""
+        try:
+            return cls(state_dir, read_address(state_dir), read_token(state_dir))
+        except FileNotFoundError:
+            raise BadInput(f"No simulator has run in {state_dir}.") from None
 
     @property
     def openai_url(self) -> str:
@@ -54,14 +59,36 @@ class Control:
         checked = RULES.validate_python(tuple(rules))
         self._ask("POST", "/_faults", RULES.dump_json(checked, exclude_defaults=True))
 
+    def add_fault(self, rule: Rule) -> InForce:
+        """Put one more rule in force, after the others, which go on counting."""
+        return _read(self._ask("POST", "/_faults/add", rule.model_dump_json(exclude_defaults=True)).json())
+
+    def remove_fault(self, rule_id: str) -> InForce | None:
+        """Take one rule away; gives it back as it stood, or None when it is gone already."""
+        removed = self._ask("DELETE", f"/_faults/{quote(rule_id, safe='')}").json()
+        return _read(removed) if removed else None
+
+    def faults(self) -> list[InForce]:
+        """The rules in force, in order, with what each has counted."""
+        return [_read(line) for line in self._ask("GET", "/_faults").json()]
+
     def faults_fired(self) -> list[int]:
         """How often each rule in force was met, in order."""
-        return [line["fired"] for line in self._ask("GET", "/_faults").json()]
+        return [each.fired for each in self.faults()]
 
     def set_prices(self, **times: Fraction | int | str) -> None:
         """From the next request on, these providers charge so many times their published prices, by name; the
         others charge what is published."""
-        self._ask("POST", "/_prices", json.dumps({name: str(each) for name, each in times.items()}).encode())
+        self._ask("POST", "/_prices", _as_prices(times))
+
+    def set_price(self, name: str, times: Fraction | int | str) -> None:
+        """From the next request on, this provider charges so many times its published prices."""
+        self._ask("PATCH", "/_prices", _as_prices({name: times}))
+
+    def prices(self) -> dict[str, Fraction]:
+        """How many times its published prices a provider charges, by name; the others charge what is
+        published."""
+        return {name: Fraction(times) for name, times in self._ask("GET", "/_prices").json().items()}
 
     def bill(self) -> list[BillLine]:
         """Every charge so far, oldest first."""
@@ -71,15 +98,33 @@ class Control:
         """Every request to a paid path so far, oldest first."""
         return read_requests(self.state_dir)
 
-    def _ask(self, method: str, path: str, body: bytes = b"") -> httpx.Response:
+    def _ask(self, method: str, path: str, body: bytes | str = b"") -> httpx.Response:
         # The environment's proxies have no business on loopback.
-        with httpx.Client(trust_env=False, timeout=30) as client:
-            answer = client.request(
-                method, self.address + path, content=body, headers={"x-packshot-token": self.token}
+        with httpx.Client(trust_env=False, timeout=self.patience_s) as client:
+            try:
+                answer = client.request(
+                    method, self.address + path, content=body, headers={"x-packshot-token": self.token}
+                )
+            except httpx.TransportError as problem:
+                raise BadInput(
+                    f"The simulator on {self.address} does not answer ({problem}). It is started by "
+                    "`packshot up` or `packshot simulate`."
+                ) from None
+        if answer.status_code == httpx.codes.UNAUTHORIZED:
+            raise BadInput(
+                f"The simulator on {self.address} keeps its state in another folder than {self.state_dir}."
             )
         if answer.status_code != httpx.codes.OK:
             raise BadInput(f"The simulator refused {method} {path}: {answer.text}")
         return answer
+
+
+def _read(line: Mapping[str, Any]) -> InForce:
+    return InForce(line["id"], Rule.model_validate(line["rule"]), line["met"], line["fired"])
+
+
+def _as_prices(times: Mapping[str, Fraction | int | str]) -> bytes:
+    return json.dumps({name: str(each) for name, each in times.items()}).encode()
 
 
 @dataclass(frozen=True, slots=True)

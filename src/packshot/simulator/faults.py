@@ -7,7 +7,9 @@ so that the same requests in the same order meet the same faults.
 
 import random
 import re
+import secrets
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal, get_args
 
@@ -92,6 +94,7 @@ class Rule(BaseModel):
     prompt: str | None = None  # a part of the prompt
     prompt_regex: str | None = None
     nth: int | tuple[int, ...] | None = None  # of the requests that fit so far, counted from 1
+    after: int = Field(default=0, ge=0)  # so many of them go well first
     probability: float = Field(default=1.0, ge=0, le=1)
     seed: int = 0
     times: int | None = Field(default=None, ge=1)  # spent after so many
@@ -153,6 +156,25 @@ class Rule(BaseModel):
 RULES = TypeAdapter(tuple[Rule, ...])
 
 
+def happens_at(action: Action) -> tuple[DialectName, ...]:
+    """The dialects that know this."""
+    return tuple(dialect for dialect in get_args(DialectName) if action not in _FOREIGN[dialect])
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """A rule as it stands in a script. Its id is never that of another, also in another script."""
+
+    id: str
+    rule: Rule
+    met: int  # requests that it fits
+    fired: int  # of them, those that went wrong by it
+
+    @property
+    def spent(self) -> bool:
+        return self.rule.times is not None and self.fired >= self.rule.times
+
+
 class FaultScript:
     """The rules in force and what each has counted so far."""
 
@@ -161,6 +183,23 @@ class FaultScript:
 
     def replace(self, rules: Iterable[Rule]) -> None:
         self._lines = [_Line(rule) for rule in rules]
+
+    def add(self, rule: Rule) -> InForce:
+        """Put one more rule in force, after the others, which go on counting."""
+        self._lines.append(_Line(rule))
+        return self._lines[-1].now
+
+    def remove(self, rule_id: str) -> InForce | None:
+        """Take one rule away; gives it back as it stood, or None when it is gone already."""
+        found = next((line for line in self._lines if line.id == rule_id), None)
+        if found is None:
+            return None
+        self._lines.remove(found)
+        return found.now
+
+    @property
+    def in_force(self) -> tuple[InForce, ...]:
+        return tuple(line.now for line in self._lines)
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -182,13 +221,18 @@ class FaultScript:
 class _Line:
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
+        self.id = secrets.token_hex(6)
         self.met = self.fired = 0
         self._chance = random.Random(rule.seed)  # noqa: S311 # repeatable on purpose
+
+    @property
+    def now(self) -> InForce:
+        return InForce(self.id, self.rule, self.met, self.fired)
 
     def fires(self) -> bool:
         self.met += 1
         nth = (self.rule.nth,) if isinstance(self.rule.nth, int) else self.rule.nth
-        if nth is not None and self.met not in nth:
+        if self.met <= self.rule.after or (nth is not None and self.met not in nth):
             return False
         if self.rule.probability < 1 and self._chance.random() >= self.rule.probability:
             return False
