@@ -82,11 +82,10 @@ BUGS = (
         (
             Change(
                 "flows/run.py",
-                "    if not await around.lines.sending(claim):\n        return\n"
-                "    await _close(await _called(claim, provider, around), around)\n",
-                "    ended = await _called(claim, provider, around)\n"
-                "    if not await around.lines.sending(claim):\n        return\n"
-                "    await _close(ended, around)\n",
+                "        if not await around.lines.sending(claim):\n            return None\n"
+                "        return await _submit(claim, request, provider, around)\n",
+                "        answer = await _submit(claim, request, provider, around)\n"
+                "        return answer if await around.lines.sending(claim) else None\n",
             ),
         ),
         ("tests/chaos/test_sweep.py", "-m", "not nightly", "-k", "dies_at_any_point and direct"),
