@@ -28,6 +28,8 @@ INSIDE = [
     "/templates/new",
     "/admin/settings",
     "/admin/settings/people",
+    "/admin/providers",
+    "/admin/providers?days=7",
     "/admin/settings/providers",
     "/admin/settings/site",
     "/admin/settings/about",
@@ -57,6 +59,9 @@ def a_full_desk() -> list[str]:
         f"/admin/queue?generation={failed}",
         f"/admin/queue/{failed}",
         f"/admin/budgets/{limit.id}",
+        "/admin/providers/openai",
+        "/admin/providers/flux",
+        "/admin/providers/openai/price?model=gpt-image-2&quality=high",
     ]
 
 

@@ -2,20 +2,15 @@
 
 import html
 import re
-from datetime import date
 
 import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from packshot import generations, ledger, preferences
+from packshot import ledger, preferences
 from packshot.accounts.models import AuditEntry, User
-from packshot.flows import inspecting
-from packshot.flows.desk import Desk
 from packshot.kernel.money import micros
-from packshot.providers.contract import Account, Inspection
-from packshot.providers.openai import OpenAI
 from tests import build
 from tests.browser import story
 from tests.integration.test_rights import PAGE
@@ -138,124 +133,7 @@ def test_a_name_is_shown_as_text(admin):
     assert "<b>mallory" not in admin.get(f"{SETTINGS}/people").text
 
 
-# -- providers -----------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def with_key(settings):
-    settings.PROVIDER_KEYS = {"openai": "sk-very-secret-0123456789"}
-    settings.SIMULATOR = "off"
-    build.provider_row("openai", simulated=False, on=False)
-    build.provider_row("flux", simulated=True, on=False)
-
-
-@pytest.mark.usefixtures("with_key")
-def test_a_key_is_said_to_be_there_and_never_shown(admin):
-    page = admin.get(f"{SETTINGS}/providers").text
-    assert re.search(r"Set OPENAI_API_KEY Money Real", words(page))
-    assert re.search(r"Not set FLUX_API_KEY", words(page))
-    for part in ("sk-very", "secret", "0123456789", "6789"):
-        assert part not in page
-
-
-@pytest.mark.usefixtures("with_key")
-def test_real_money_needs_a_limit_and_is_switched_on_with_one(admin):
-    address = f"{SETTINGS}/providers/openai"
-    for limit, said in (("", "needs a limit"), ("lots", "not an amount of dollars"), ("-1", "zero or more")):
-        answer = do(admin, address, "on", limit=limit)
-        assert answer.status_code == 422, limit
-        assert said in words(answer.text)
-    assert ledger.spending_limit() is None
-    assert do(admin, address, "on", limit="$1,200.50", period="week").status_code == 303
-    page = words(admin.get(f"{SETTINGS}/providers").text)
-    assert "$1,200.50 a week" in page
-    assert "Provider switched on" in page
-    switch = generations.provider_switch("openai")
-    assert switch is not None
-    assert switch.switched_on
-    do(admin, address, "off")
-    assert not generations.provider_switch("openai").switched_on
-
-
-def test_a_provider_is_paused_and_resumed_by_undo(admin):
-    build.provider_row("flux")
-    page = admin.get(f"{SETTINGS}/providers").text
-    assert re.search(
-        r'name="do" value="pause"><button[^>]*><svg.*?</svg>Pause Flux</button>', page, re.DOTALL
-    )
-    answer = do(admin, f"{SETTINGS}/providers/flux", "pause", htmx=True)
-    assert "Provider paused" in answer.text
-    assert "paused by ada" in answer.text
-    assert "{&#34;do&#34;: &#34;resume&#34;}" in answer.text
-    assert "Paused" not in do(admin, f"{SETTINGS}/providers/flux", "resume", htmx=True).text
-
-
-def test_a_provider_that_is_not_there_is_said_so(admin):
-    assert (
-        "there is no provider" in do(admin, f"{SETTINGS}/providers/nobody", "pause", htmx=True).text.lower()
-    )
-
-
-@pytest.fixture
-def looked_at(monkeypatch):
-    """OpenAI with a real key, whose account says what it is told to."""
-    build.provider_row("openai", simulated=False)
-    adapter = OpenAI(Account("sk-canary", "https://api.openai.com", simulated=False), None)
-    monkeypatch.setattr(inspecting, "desk", lambda: Desk({"openai": adapter}, {"openai": False}, {}))
-    monkeypatch.setattr(inspecting, "today", lambda: date(2026, 11, 22))
-
-    def say(found: Inspection) -> None:
-        async def inspect(_: OpenAI) -> Inspection:
-            return found
-
-        monkeypatch.setattr(OpenAI, "inspect", inspect)
-
-    return say
-
-
-def test_a_key_is_checked_at_once_and_what_stops_is_shown_with_what_to_use(admin, looked_at):
-    address = f"{SETTINGS}/providers/openai"
-    page = words(admin.get(f"{SETTINGS}/providers").text)
-    assert "GPT Image 1.5 stops on 1 Dec 2026. Use GPT Image 2." in page  # by its card, before any look
-    assert "Account" not in page
-    looked_at(Inspection(True, "The key works.", micros("12.34"), {"gpt-image-2": date(2027, 1, 20)}))
-    answer = do(admin, address, "check", htmx=True)
-    assert "Key works" in answer.text
-    page = words(admin.get(f"{SETTINGS}/providers").text)
-    assert re.search(r"Account Key works now Balance \$12\.34", page)
-    assert "GPT Image 2 stops on 20 Jan 2027. Use GPT Image 2.6 Flare." in page
-    build.provider_row("flux")
-    build.budget("1")
-    build.end(build.delivered(build.sent(build.StandIn("flux"))))  # a site at work shows what happened
-    feed = words(admin.get("/admin").text)
-    assert "stops 4 models" in feed
-    assert "use gpt-image-2" in feed
-
-
-def test_a_key_that_is_refused_is_said_so_and_stays_visible(admin, looked_at):
-    looked_at(Inspection(False, "Incorrect API key provided."))
-    answer = do(admin, f"{SETTINGS}/providers/openai", "check", htmx=True)
-    assert "Key refused: Incorrect API key provided" in html.unescape(answer.text)
-    page = words(admin.get(f"{SETTINGS}/providers").text)
-    assert "Account Key refused" in page
-    assert "Incorrect API key provided." in page
-
-
-def test_who_may_not_manage_sees_the_state_of_an_account_and_checks_nothing(looked_at):
-    looked_at(Inspection(True, "The key works.", micros("12.34")))
-    inspecting.look_now()
-    viewer = Client()
-    viewer.force_login(story.person("viewer"))
-    page = viewer.get(f"{SETTINGS}/providers").text
-    assert "Key works" in words(page)
-    assert 'value="check"' not in page
-    assert do(viewer, f"{SETTINGS}/providers/openai", "check").status_code == 403
-
-
-def test_an_account_that_nobody_can_look_at_is_said_so(admin):
-    build.provider_row("sandbox")
-    answer = do(admin, f"{SETTINGS}/providers/sandbox", "check", htmx=True)
-    assert "without buying an image" in answer.text
+# -- spending ------------------------------------------------------------------------------------------
 
 
 def test_spending_is_stopped_by_an_editor_and_resumed_by_an_administrator(admin, bo):
@@ -271,19 +149,22 @@ def test_spending_is_stopped_by_an_editor_and_resumed_by_an_administrator(admin,
     assert "Spending goes on." in do(admin, f"{SETTINGS}/spending", "resume", htmx=True).text
 
 
-def test_who_may_not_manage_sees_how_things_stand_and_no_buttons(admin, bo):
+def test_who_may_not_manage_sees_how_things_stand_and_no_buttons(admin):
     build.provider_row("flux")
     build.budget("50")
     viewer = Client()
     viewer.force_login(story.person("viewer"))
     page = viewer.get(f"{SETTINGS}/providers").text
     assert "$50.00 a month of simulated money" in words(page)
-    for button in ("Pause", "Stop spending", "Switch"):
-        assert f"{button} " not in re.sub(r"Switch between", "", words(page)), button
-    assert do(viewer, f"{SETTINGS}/providers/flux", "pause").status_code == 403
-    editor = Client()
-    editor.force_login(bo)
-    assert do(editor, f"{SETTINGS}/providers/flux", "pause").status_code == 403
+    assert "Stop spending" not in words(page)
+    assert do(viewer, f"{SETTINGS}/spending", "stop").status_code == 403
+
+
+def test_each_provider_leads_to_its_own_page(admin):
+    build.provider_row("flux")
+    page = admin.get(f"{SETTINGS}/providers").text
+    assert 'href="/admin/providers/flux"' in page
+    assert "simulated Healthy" in words(page)
 
 
 def test_a_limit_that_is_nearly_spent_says_so(admin):
@@ -381,8 +262,8 @@ def test_everybody_sees_the_tabs_that_are_theirs(admin, bo):
         )
         return words(bar[1]).split("  ") if bar else []
 
-    assert tabs(admin) == ["Your desk People Providers Site About"]
-    assert tabs(editor) == ["Your desk Providers About"]
+    assert tabs(admin) == ["Your desk People Spending Site About"]
+    assert tabs(editor) == ["Your desk Spending About"]
 
 
 # -- about ---------------------------------------------------------------------------------------------

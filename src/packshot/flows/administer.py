@@ -17,6 +17,10 @@ from packshot.preferences.site import Value
 
 # -- providers ---------------------------------------------------------------------------------
 
+# More than any provider allows an account: a slip of the finger, and no limit.
+MOST_AT_ONCE = 10_000
+MOST_PER_MINUTE = 100_000
+
 
 def switch_on(
     provider: str, actor: Actor, *, limit_micros: int | None, period: str = "month", zone: str | None = None
@@ -80,18 +84,50 @@ def pause(provider: str, actor: Actor) -> bool:
     )
 
 
+def drain(provider: str, actor: Actor) -> bool:
+    """Take no new request for a provider, and make what is queued. False: it took none already."""
+    return _change(provider, actor, "draining", "drain provider", lambda: generations.drain(provider))
+
+
+def set_limits(provider: str, actor: Actor, *, max_in_flight: int, per_minute: int | None) -> bool:
+    """How many requests to a provider run at once, and begin in a minute; None: any number.
+
+    False: they were so already.
+    """
+    if not 1 <= max_in_flight <= MOST_AT_ONCE:
+        raise BadInput(
+            f"from 1 to {MOST_AT_ONCE:,} requests run at once; to send none, pause the provider",
+            field="max_in_flight",
+        )
+    if per_minute is not None and not 1 <= per_minute <= MOST_PER_MINUTE:
+        raise BadInput(
+            f"from 1 to {MOST_PER_MINUTE:,} requests begin in a minute, or any number", field="per_minute"
+        )
+    return _change(
+        provider,
+        actor,
+        "limited",
+        "set provider limits",
+        lambda: generations.set_limits(provider, max_in_flight=max_in_flight, per_minute=per_minute),
+        max_in_flight=max_in_flight,
+        per_minute=per_minute,
+    )
+
+
 def resume(provider: str, actor: Actor) -> bool:
-    """Let a paused or waiting provider go on at once. False: it was not paused."""
+    """Let a paused, waiting or draining provider go on at once. False: it went on already."""
     return _change(provider, actor, "resumed", "resume provider", lambda: generations.resume(provider))
 
 
-def _change(provider: str, actor: Actor, kind: str, action: str, act: Callable[[], bool]) -> bool:
+def _change(
+    provider: str, actor: Actor, kind: str, action: str, act: Callable[[], bool], **detail: object
+) -> bool:
     _may(actor, "manage_providers")
     with transaction.atomic():
         _lock(provider)
         changed = act()
         if changed:
-            audit(actor, action, provider)
+            audit(actor, action, provider, **detail)
             events.tell([Happening("provider", kind, provider, {"by": actor.name})])
     return changed
 

@@ -16,7 +16,17 @@ _TOLD = {
     "generation": ("completed", "failed", "uncertain"),
     "product": ("activated", "restored"),
     "catalogue": ("imported",),
-    "provider": ("paused", "resumed", "stopped", "recovered", "on", "off", "model_stops"),
+    "provider": (
+        "paused",
+        "resumed",
+        "stopped",
+        "recovered",
+        "on",
+        "off",
+        "model_stops",
+        "priced",
+        "draining",
+    ),
     "spending": ("stopped", "resumed"),
     "ledger": ("broken",),
 }

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from django.db import connection
 
+from packshot.reports.health import is_off
 from packshot.reports.reads import GenerationRow, images_of
 from packshot.reports.sql import containing, read
 
@@ -145,6 +146,16 @@ class Detail:
     def held(self) -> Decimal:
         """What is held for its attempts, in dollars."""
         return sum((each.held for each in self.attempts if each.held is not None), Decimal(0))
+
+    @property
+    def made_for(self) -> Decimal | None:
+        """What the attempt that made its images was charged; None: there is none, or nobody knows."""
+        return next((each.charged for each in self.attempts if each.state == "succeeded"), None)
+
+    @property
+    def is_off(self) -> bool:
+        """Whether that is not what was expected of it."""
+        return is_off(self.row.estimated_cost, self.made_for)
 
 
 # Ids first, by index alone; then the view for a page of them. The other way round PostgreSQL joins before it

@@ -53,7 +53,7 @@ class Timeline:
 
 # An hour of the site is a whole one on its own clock, which in Nepal begins at a quarter past UTC's. Counted
 # back in real hours: the night that clocks change has all of its 23 or 25.
-_HOURS = """
+HOURS = """
     SELECT site.zone, hour.starts_at, hour.starts_at + interval '1 hour' AS ends_at
     FROM site
     CROSS JOIN LATERAL (
@@ -66,7 +66,7 @@ _HOURS = """
 """
 
 # By way of noon, which every day has once.
-_DAYS = """
+DAYS = """
     SELECT site.zone,
         packshot_period_start('day', day.noon AT TIME ZONE site.zone, site.zone) AS starts_at,
         packshot_period_start('day', (day.noon + interval '1 day') AT TIME ZONE site.zone, site.zone)
@@ -107,12 +107,12 @@ _TIMELINE = """
 
 def by_hour(*, simulated: bool, hours: int = 24) -> Timeline:
     """The last `hours` hours up to the one that is now, of simulated work or of real work."""
-    return _timeline(_HOURS, simulated=simulated, count=hours)
+    return _timeline(HOURS, simulated=simulated, count=hours)
 
 
 def by_day(*, simulated: bool, days: int = 30) -> Timeline:
     """The last `days` calendar days up to today, of simulated work or of real work."""
-    return _timeline(_DAYS, simulated=simulated, count=days)
+    return _timeline(DAYS, simulated=simulated, count=days)
 
 
 def _timeline(spans: str, *, simulated: bool, count: int) -> Timeline:

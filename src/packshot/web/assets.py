@@ -44,6 +44,7 @@ STYLES = (
     "templates",
     "settings",
     "budgets",
+    "providers",
     "doors",
     "style",
     "small",

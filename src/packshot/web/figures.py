@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 from django.utils import timezone
+from django.utils.formats import date_format
 from markupsafe import Markup
 
 from packshot import ledger, reports
@@ -14,11 +16,13 @@ from packshot.kernel.money import dollars
 from packshot.ledger import BudgetState
 from packshot.reports import ProviderRow, Timeline
 from packshot.web import charts, words
+from packshot.web.charts import Bucket, Scale
 
 # A day to show and the day before it to compare with.
 HOURS_SHOWN, HOURS_READ = 24, 48
 # The same for every sparkline of success, so that calm looks calm.
 CALM = (0.4, 1.0)
+COUNTS = Scale(lambda number: words.count(int(number)), words.axis_count, whole=True)
 # Before a tenth of a period is over, its pace says nothing.
 _PACE_FROM = 0.1
 _BUDGET_WORDS = {"day": "daily", "week": "weekly", "month": "monthly", "total": "total"}
@@ -167,6 +171,20 @@ def read_limit() -> Limit | None:
 def health(rows: Sequence[ProviderRow], hours: Timeline) -> list[Health]:
     """Every provider with its line of success."""
     return [Health(row, _success_line(hours, row.name, f"{row.label}: success by hour")) for row in rows]
+
+
+def hour_bucket(starts_at: datetime, ends_at: datetime, zone: str) -> Bucket:
+    """`15:00` and `22 Nov, 15:00 to 16:00`; with its zone in the night when an hour comes twice."""
+    start, end = starts_at.astimezone(ZoneInfo(zone)), ends_at.astimezone(ZoneInfo(zone))
+    twice = start.replace(fold=1 - start.fold).utcoffset() != start.utcoffset()
+    tick = date_format(start, "H:i")
+    name = f"{date_format(start, 'j M, H:i')} to {date_format(end, 'H:i')}"
+    return Bucket(tick, f"{name} {start.tzname()}" if twice else name)
+
+
+def day_bucket(starts_at: datetime, zone: str) -> Bucket:
+    start = starts_at.astimezone(ZoneInfo(zone))
+    return Bucket(date_format(start, "j M"), date_format(start, "D j M"))
 
 
 def _limit(state: BudgetState, now: datetime) -> Limit:

@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from packshot import reports
 from packshot.flows.desk import quoting, uses_simulator
+from packshot.kernel.money import dollars
 from packshot.web import words
 from packshot.web.answers import toast_of
 from packshot.web.assets import static
@@ -42,6 +43,7 @@ PLACES = (
     Place("overview", "Overview", "layout-grid", "read", "o"),
     Place("queue", "Queue", "list-todo", "read", "q"),
     Place("products", "Products", "package", "read", "p"),
+    Place("providers", "Providers", "plug-zap", "read", "v", managing=True),
     Place("imports", "Imports", "file-up", "read", "i", managing=True),
     Place("templates", "Templates", "text-quote", "read", "m", managing=True),
     Place("budgets", "Budgets", "wallet", "read_costs", "b", managing=True),
@@ -74,6 +76,7 @@ def environment(**options: Any) -> Environment:
         "percent": words.percent,
         "duration": words.duration,
         "model_name": model_name,
+        "dollars": dollars,
         "moment": words.moment,
         "day": words.day,
         "ago": words.ago,

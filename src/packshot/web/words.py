@@ -91,6 +91,9 @@ MARKS = {
 # The same service, asked in another way.
 MARKED_AS = {"by-hand": "midjourney"}
 
+# The order in which providers stand, in charts bottom up, for ever; whoever comes later stands after these.
+STACKED = ("openai", "midjourney", "stability", "flux", "sandbox")
+
 _CENT = Decimal("0.01")
 _TENTH_OF_A_CENT = Decimal("0.001")
 _Value = TypeVar("_Value")
@@ -106,6 +109,11 @@ def _remembered(write: Callable[[_Value], str]) -> Callable[[_Value], str]:
         return kept(value, get_language())
 
     return remembered
+
+
+def place_of(provider: str) -> tuple[int, str]:
+    """To sort by."""
+    return STACKED.index(provider) if provider in STACKED else len(STACKED), provider
 
 
 @_remembered

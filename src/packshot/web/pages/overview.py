@@ -3,12 +3,10 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
-from django.utils.formats import date_format
 from django.utils.translation import get_language
 from django.views.decorators.http import require_safe
 
@@ -19,13 +17,16 @@ from packshot.flows.desk import quoting, uses_simulator
 from packshot.kernel.money import dollars
 from packshot.reports import Happened, ImageTile, Sums, Timeline
 from packshot.web import charts, live, words
-from packshot.web.charts import Bucket, Drawing, Level, Scale, Series, Words
+from packshot.web.charts import Drawing, Level, Scale, Series, Words
 from packshot.web.figures import (
+    COUNTS,
     HOURS_SHOWN,
     Health,
     Limit,
     OverviewFigures,
+    day_bucket,
     health,
+    hour_bucket,
     key_figures,
     overview_figures,
     read_hours,
@@ -37,9 +38,6 @@ from packshot.web.security import actor_of, needs
 DAYS_SHOWN = 30
 IMAGES_SHOWN = 10
 LINES_SHOWN = 8
-# Bottom up, for ever; whoever comes later is stacked on top of these.
-STACKED = ("openai", "midjourney", "stability", "flux", "sandbox")
-COUNTS = Scale(lambda number: words.count(int(number)), words.axis_count, whole=True)
 MONEY = Scale(lambda micros: words.money(dollars(int(micros))), words.axis_money, least=1_000_000)
 _HAPPENS = {"generation", "image", "product", "catalogue", "provider", "spending", "ledger"}
 
@@ -145,7 +143,7 @@ def draw(hours: Timeline, days: Timeline, limit: Limit | None) -> Charts:
 
 def _made_by_hour(hours: Timeline) -> Drawing:
     spans = hours.spans[-HOURS_SHOWN:]
-    buckets = [_hour(span.starts_at, span.ends_at, hours.zone) for span in spans]
+    buckets = [hour_bucket(span.starts_at, span.ends_at, hours.zone) for span in spans]
     series = [
         Series(_label(each.provider), each.images[-HOURS_SHOWN:], each.provider)
         for each in in_order(hours.providers)
@@ -164,7 +162,7 @@ def _made_by_hour(hours: Timeline) -> Drawing:
 
 
 def _cost_by_day(days: Timeline, limit: Limit | None) -> Drawing:
-    buckets = [_day(span.starts_at, days.zone) for span in days.spans]
+    buckets = [day_bucket(span.starts_at, days.zone) for span in days.spans]
     series = [
         Series(_label(each.provider), each.amount_micros, each.provider)
         for each in in_order(days.providers)
@@ -189,27 +187,12 @@ def _cost_by_day(days: Timeline, limit: Limit | None) -> Drawing:
 
 def in_order(providers: Sequence[Sums]) -> list[Sums]:
     """As they are stacked everywhere."""
-    place = {name: number for number, name in enumerate(STACKED)}
-    return sorted(providers, key=lambda each: (place.get(each.provider, len(place)), each.provider))
+    return sorted(providers, key=lambda each: words.place_of(each.provider))
 
 
 def _label(provider: str) -> str:
     adapter = quoting().get(provider)
     return adapter.label if adapter else provider
-
-
-def _hour(starts_at: datetime, ends_at: datetime, zone: str) -> Bucket:
-    """`15:00` and `22 Nov, 15:00 to 16:00`; with its zone in the night when an hour comes twice."""
-    start, end = starts_at.astimezone(ZoneInfo(zone)), ends_at.astimezone(ZoneInfo(zone))
-    twice = start.replace(fold=1 - start.fold).utcoffset() != start.utcoffset()
-    tick = date_format(start, "H:i")
-    name = f"{date_format(start, 'j M, H:i')} to {date_format(end, 'H:i')}"
-    return Bucket(tick, f"{name} {start.tzname()}" if twice else name)
-
-
-def _day(starts_at: datetime, zone: str) -> Bucket:
-    start = starts_at.astimezone(ZoneInfo(zone))
-    return Bucket(date_format(start, "j M"), date_format(start, "D j M"))
 
 
 # -- what the stream shows -----------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Settings: one's own desk, the people, the providers and their money, the site, and what it all runs on."""
+"""Settings: one's own desk, the people, whether money is spent, the site, and what it all runs on."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,21 +17,16 @@ from django.views.decorators.http import require_http_methods, require_safe
 from packshot import generations, ledger, preferences, reports
 from packshot.accounts import allows
 from packshot.accounts.models import Role, User
-from packshot.flows import administer, inspecting, spending
+from packshot.flows import administer, spending
 from packshot.flows.administer import UnusableSettings
-from packshot.flows.desk import is_set_up, unusable
 from packshot.generations.models import Attempt
 from packshot.kernel.errors import BadInput
-from packshot.kernel.money import dollars, parse_dollars
+from packshot.kernel.money import dollars
 from packshot.ledger import BudgetState
-from packshot.providers import registry
-from packshot.providers.contract import Provider as Adapter
-from packshot.reports import ProviderRow
 from packshot.reports.site import site_facts
 from packshot.web.answers import Toast, Undo, answer, refuse
 from packshot.web.jinja import CHOICES, choices_of
 from packshot.web.security import actor_of, needs
-from packshot.web.words import Word, day
 
 A_YEAR_S = 365 * 24 * 3600
 PERIODS = {"day": "a day", "week": "a week", "month": "a month", "total": "in all"}
@@ -240,47 +235,7 @@ def _roles(chosen: str) -> tuple[Option, ...]:
     return tuple(Option(role.value, str(role.label), role == chosen, ROLES[role]) for role in Role)
 
 
-# -- providers and their money ----------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Provider:
-    """A provider as the settings show it: nothing of its key but whether there is one."""
-
-    row: ProviderRow
-    needed_variable: str | None  # of its key, or of its address where it has no public one
-    needs_url: bool
-    is_set: bool
-    on: bool  # may spend real money
-    remedy: str  # what keeps it from being asked
-    seen: "Seen | None"  # None: nobody has looked at its account
-    stops: tuple[tuple[str, str, str], ...]  # models that stop: which, when, what to use instead
-    looks: bool  # its account can be looked at for nothing
-
-    @property
-    def name(self) -> str:
-        return self.row.name
-
-    @property
-    def spends(self) -> bool:
-        return not self.row.simulated and self.row.state != "unavailable"
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What the newest look at an account found."""
-
-    word: Word
-    detail: str
-    balance: Decimal | None
-    at: datetime
-
-
-_KEYS = {
-    True: Word("Key works", "check", "ok"),
-    False: Word("Key refused", "circle-alert", "bad"),
-    None: Word("Key not told", "circle-question-mark", "warn"),
-}
+# -- money ------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,63 +266,8 @@ class Switch:
 @needs("read")
 @require_safe
 def providers(request: HttpRequest) -> HttpResponse:
-    """Every provider: its key, its state, whether it may spend."""
-    return _page(request, "settings_providers", "settings_providers", _providers_context())
-
-
-@needs("manage_providers")
-@_form_or_page
-def provider(request: HttpRequest, name: str) -> HttpResponse:
-    """Switch a provider on or off, pause or resume it."""
-    here = reverse("settings_providers")
-    if request.method != "POST":
-        return HttpResponseRedirect(here)
-    actor, what = actor_of(request), request.POST.get("do", "")
-    undo: str | None = None
-    try:
-        if what == "on":
-            words = _switch_on(request, name)
-        elif what == "off":
-            administer.switch_off(name, actor)
-            words = "Provider switched off"
-        elif what == "pause":
-            undo = "resume" if administer.pause(name, actor) else None
-            words = "Provider paused"
-        elif what == "resume":
-            undo = "pause" if administer.resume(name, actor) else None
-            words = "Provider resumed"
-        elif what == "check":
-            return _checked(request, name)
-        else:
-            raise BadInput("say what to do")
-    except BadInput as problem:
-        if what == "on" and "HX-Request" not in request.headers:
-            context = _providers_context() | {"wrong": name, "problem": str(problem)}
-            context |= {"limit_typed": request.POST.get("limit", "")}
-            return _page(request, "settings_providers", "settings_providers", context, status=422)
-        return refuse(request, problem, then=here)
-    back = Undo(reverse("settings_provider", args=[name]), {"do": undo}) if undo else None
-    context = _context(request, "settings_providers", _providers_context())
-    return answer(request, Toast(words, undo=back), [_drawn_again("settings_providers", context)], then=here)
-
-
-def _checked(request: HttpRequest, name: str) -> HttpResponse:
-    """Look at the account now, and say what it said."""
-    (looked,) = inspecting.look_now(name)
-    word = _KEYS[looked.found.key_works]
-    toast = Toast(
-        word.label if looked.found.key_works else f"{word.label}: {looked.found.detail.rstrip('.')}",
-        tone="ok" if looked.found.key_works else "warn",
-    ),
-    "shape_fit": (
-        ("crop", "Crop what is too much"),
-        ("pad", "Pad what lacks, in the colour of the edge"),
-        ("keep", "Keep the shape it came in"),
-    ),
-    context = _context(request, "settings_providers", _providers_context())
-    return answer(
-        request, toast, [_drawn_again("settings_providers", context)], then=reverse("settings_providers")
-    )
+    """Whether money is spent, within which limit, and by whom: each provider has a page of its own."""
+    return _page(request, "settings_providers", "settings_providers", _spending_context())
 
 
 @needs("stop_spending")
@@ -379,13 +279,6 @@ def stop_switch(request: HttpRequest) -> HttpResponse:
         return HttpResponseRedirect(here)
     actor, what = actor_of(request), request.POST.get("do", "")
     try:
-    (
-        "shape_fit",
-        "Shape of images",
-        "choice",
-        "A model that makes the shape you asked for only nearly makes its nearest. Copies are then brought into "
-        "yours, never distorted; the image itself stays as it came.",
-    ),
         if what == "stop":
             spending.stop(actor)
             words = "Spending stopped"
@@ -396,77 +289,17 @@ def stop_switch(request: HttpRequest) -> HttpResponse:
             raise BadInput("say what to do")
     except BadInput as problem:
         return refuse(request, problem, then=here)
-    context = _context(request, "settings_providers", _providers_context())
+    context = _context(request, "settings_providers", _spending_context())
     return answer(request, Toast(words), [_drawn_again("settings_providers", context)], then=here)
 
 
-def _switch_on(request: HttpRequest, name: str) -> str:
-    typed, period = request.POST.get("limit", "").strip(), request.POST.get("period", "month")
-    try:
-        limit = parse_dollars(typed) if typed else None
-    except ValueError as problem:
-        raise BadInput(str(problem), field="limit") from None
-    if limit is None and ledger.spending_limit() is None and not administer.is_free(name):
-        raise BadInput("Real money needs a limit: write how many dollars may be spent.", field="limit")
-    administer.switch_on(name, actor_of(request), limit_micros=limit, period=period)
-    return "Provider switched on"
-
-
-def _providers_context() -> dict[str, object]:
-    adapters = registry.adapters()
-    rows = reports.providers()
-    known = inspecting.accounts({row.name: row.simulated for row in rows})
-    shown = [
-        Provider(
-            row,
-            registry.needed_variable(adapters[row.name]) if row.name in adapters else None,
-            row.name in adapters and registry.url_variable(adapters[row.name]) is not None,
-            row.name in adapters and is_set_up(adapters[row.name]),
-            not row.simulated and row.state not in ("off", "unavailable"),
-            _remedy(row, adapters.get(row.name)),
-            _seen(known[row.name]),
-            tuple(
-                (
-                    each.label,
-                    f"{'stopped' if each.gone else 'stops'} on {day(each.on)}",
-                    each.successor_label,
-                )
-                for each in known[row.name].stops
-            ),
-            known[row.name].can_be_looked_at and row.state != "unavailable",
-        )
-        for row in rows
-    ]
+def _spending_context() -> dict[str, object]:
     limits = [_limit(each) for each in ledger.budgets() if each.scope == "everything"]
     return {
-        "providers": shown,
         "limits": sorted(limits, key=lambda each: each.simulated),
-        "real_limit": next((each for each in limits if not each.simulated), None),
-        "periods": PERIODS,
         "switch": _stands(),
-        "wrong": "",
-        "problem": "",
-        "limit_typed": "",
+        "providers": reports.providers(),
     }
-
-
-def _seen(account: inspecting.Account) -> Seen | None:
-    found = account.inspected
-    if found is None:
-        return None
-    balance = None if found.balance_micros is None else dollars(found.balance_micros)
-    return Seen(_KEYS[found.key_works], found.detail, balance, found.checked_at)
-
-
-def _remedy(row: ProviderRow, adapter: type[Adapter] | None) -> str:
-    if adapter is None:
-        return "Its adapter is not installed any more."
-    if row.state != "unavailable":
-        return ""
-    needed = registry.needed_variable(adapter)
-    if needed is None or is_set_up(adapter):
-        return unusable().get(row.name) or "The workers have not taken it up yet: restart them."
-    return f"Set {needed} in the environment and restart."
 
 
 def _limit(budget: BudgetState) -> Limit:
@@ -517,7 +350,12 @@ _CHOICES = {
     "retry_uncertain": (
         ("off", "Wait until a person settles them"),
         ("once", "Ask again once, with money held twice"),
-    )
+    ),
+    "shape_fit": (
+        ("crop", "Crop what is too much"),
+        ("pad", "Pad what lacks, in the colour of the edge"),
+        ("keep", "Keep the shape it came in"),
+    ),
 }
 _FIELDS = (
     ("time_zone", "Time zone", "text", "Of the days, weeks and months in reports, such as Europe/Berlin."),
@@ -540,6 +378,13 @@ _FIELDS = (
         "A call whose answer got lost may have been charged. Asked again, one minute after its deadline and "
         "when no callback told what became of it, it may be charged a second time. Its money stays held "
         "until the first charge is settled.",
+    ),
+    (
+        "shape_fit",
+        "Shape of images",
+        "choice",
+        "A model that makes the shape you asked for only nearly makes its nearest. Copies are then brought "
+        "into yours, never distorted; the image itself stays as it came.",
     ),
 )
 assert {each[0] for each in _FIELDS} == set(preferences.DEFAULTS)
@@ -620,7 +465,7 @@ def _size(count: int) -> str:
 _TABS = (
     ("settings", "Your desk", "own_account"),
     ("people", "People", "manage_people"),
-    ("settings_providers", "Providers", "read"),
+    ("settings_providers", "Spending", "read"),
     ("settings_site", "Site", "manage_settings"),
     ("settings_about", "About", "read"),
 )

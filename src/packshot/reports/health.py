@@ -1,0 +1,264 @@
+"""How providers do: what came of their work in a window of time, what went wrong, what they charge against
+what was expected, and how much of them is in use now. Each read is one statement, whatever there is to read.
+
+A provider that spends real money shows real work only, one that runs on the simulator simulated work only.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from math import sqrt
+
+from django.db import connection
+
+from packshot.reports.series import DAYS, HOURS, Span
+from packshot.reports.sql import read
+
+# A charge that differs from what was expected by more than this share, in percent, is worth a look.
+OFF_PERCENT = 10
+COMPARED_DAYS = 7
+# Of a busy provider the newest of those days: enough to see a wrong price, few enough to be read at once.
+COMPARED_AT_MOST = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What came of a provider's work, or of one model's. Money in micro-dollars, times in seconds."""
+
+    completed: int
+    failed: int
+    images: int
+    amount_micros: int
+    p50_s: float | None
+    p95_s: float | None
+
+    @property
+    def ended(self) -> int:
+        return self.completed + self.failed
+
+    @property
+    def success_rate(self) -> float | None:
+        return self.completed / self.ended if self.ended > 0 else None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Where the rate plausibly lies."""
+        return wilson(self.completed, self.ended) if self.ended > 0 else None
+
+    @property
+    def micros_each(self) -> int | None:
+        """What an image cost on the average, failures included."""
+        return round(self.amount_micros / self.images) if self.images > 0 else None
+
+
+NOTHING = Figures(0, 0, 0, 0, None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A provider in a window: all of it, each model that did something, and the rate of each span."""
+
+    whole: Figures
+    models: Mapping[str, Figures]
+    rates: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A span of time up to now, in its parts on the site's own clock, and what providers did within it."""
+
+    zone: str
+    spans: tuple[Span, ...]
+    work: Mapping[str, Work]
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """How much of a provider is in use, and what today cost in its kind of money."""
+
+    name: str
+    in_flight: int
+    per_minute: int | None
+    last_minute: int | None  # requests sent in it; None: there is no limit to hold them against
+    busy_in_row: int
+    today_micros: int
+    last_trouble: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Billed:
+    """What a model charged against what was expected of it, over the newest calls of the last days."""
+
+    provider: str
+    model: str
+    compared: int
+    off: int  # of these, by more than OFF_PERCENT
+    ratio: float | None  # the mean of charged by expected; None: nothing was expected to cost anything
+
+
+def wilson(successes: int, of: int) -> tuple[float, float]:
+    """The interval at 95 % in which a share plausibly lies: honest for 3 of 3, where the plain one is not."""
+    zz = 1.959963984540054**2
+    share = successes / of
+    middle = (share + zz / (2 * of)) / (1 + zz / of)
+    margin = sqrt(zz * (share * (1 - share) / of + zz / (4 * of * of))) / (1 + zz / of)
+    return max(0.0, middle - margin), min(1.0, middle + margin)
+
+
+def is_off(expected: Decimal | None, charged: Decimal | None) -> bool:
+    """Whether a charge differs from what was expected by more than OFF_PERCENT. Unknown ones never do."""
+    if expected is None or charged is None:
+        return False
+    return abs(charged - expected) * 100 > OFF_PERCENT * expected
+
+
+# First the spans themselves, then three groupings of what was counted in them: a provider, each of its
+# models, each span.
+_WORK = """
+    WITH site AS MATERIALIZED (
+        SELECT packshot_now() AS now, packshot_setting('time_zone') AS zone
+    ),
+    span AS MATERIALIZED ({spans}),
+    edges AS MATERIALIZED (
+        SELECT array_agg(span.starts_at ORDER BY span.starts_at) AS starts, max(span.ends_at) AS until
+        FROM span
+    )
+    SELECT span.zone, NULL AS model, NULL AS place, false AS by_model, false AS by_span,
+        span.starts_at, span.ends_at, NULL, NULL, NULL, NULL, NULL, NULL
+    FROM span
+    UNION ALL
+    SELECT part.provider, part.model, part.place, grouping(part.model) = 0, grouping(part.place) = 0,
+        NULL, NULL, sum(part.completed)::bigint, sum(part.failed)::bigint, sum(part.images)::bigint,
+        sum(part.amount_micros)::bigint,
+        packshot_percentile(packshot_sum_histograms(part.histogram), 50),
+        packshot_percentile(packshot_sum_histograms(part.histogram), 95)
+    FROM (
+        SELECT rollup.*, width_bucket(rollup.bucket, (SELECT starts FROM edges)) AS place
+        FROM packshot_rollup AS rollup
+        JOIN packshot_provider AS record
+            ON record.name = rollup.provider AND record.simulated = rollup.simulated
+        WHERE rollup.bucket >= (SELECT starts[1] FROM edges) AND rollup.bucket < (SELECT until FROM edges)
+            AND record.archived_at IS NULL
+            AND (%(provider)s::text IS NULL OR rollup.provider = %(provider)s)
+    ) AS part
+    GROUP BY GROUPING SETS ((part.provider), (part.provider, part.model), (part.provider, part.place))
+"""
+
+_TROUBLE = """
+    SELECT record.name, trouble.error_kind, trouble.place, trouble.calls
+    FROM packshot_provider AS record
+    CROSS JOIN LATERAL (
+        SELECT attempt.error_kind, count(*)::int AS calls,
+            -- An id is of the clock of whoever made it: what it says may lie a moment before the row.
+            greatest(width_bucket(attempt.created_at, %(starts)s::timestamptz[]), 1) AS place
+        FROM packshot_attempt AS attempt
+        WHERE attempt.provider = record.name AND attempt.simulated = record.simulated
+            AND attempt.error_kind <> '' AND attempt.id >= packshot_first_id(%(since)s)
+        GROUP BY 1, 3
+    ) AS trouble
+    WHERE record.archived_at IS NULL AND (%(provider)s::text IS NULL OR record.name = %(provider)s)
+"""
+
+_USE = """
+    SELECT record.name,
+        (SELECT count(*) FROM packshot_attempt AS attempt
+        WHERE attempt.provider = record.name AND attempt.state IN ('intent', 'sending', 'accepted'))::int
+            AS in_flight,
+        record.per_minute,
+        CASE WHEN record.per_minute IS NOT NULL THEN
+            (SELECT count(*) FROM packshot_attempt AS attempt
+            WHERE attempt.provider = record.name
+                AND attempt.sending_at > packshot_now() - interval '1 minute')::int END AS last_minute,
+        record.busy_in_row,
+        coalesce((
+            SELECT sum(rollup.amount_micros) FROM packshot_rollup AS rollup
+            WHERE rollup.provider = record.name AND rollup.simulated = record.simulated AND rollup.bucket
+                >= packshot_period_start('day', packshot_now(), packshot_setting('time_zone'))
+        ), 0)::bigint AS today_micros,
+        (SELECT attempt.created_at FROM packshot_attempt AS attempt
+        WHERE attempt.provider = record.name AND attempt.error_kind <> ''
+        ORDER BY attempt.id DESC LIMIT 1) AS last_trouble
+    FROM packshot_provider AS record
+    WHERE record.archived_at IS NULL AND (%(provider)s::text IS NULL OR record.name = %(provider)s)
+"""
+
+# Expected is what stood at the admission of the call: a generation is priced anew before each of them.
+_BILLED = """
+    SELECT record.name AS provider, call.model, count(*)::int AS compared,
+        (count(*) FILTER (WHERE abs(call.cost_micros - asked.expected_micros) * 100
+            > %(off)s * asked.expected_micros))::int AS off,
+        (avg(call.cost_micros::numeric / nullif(asked.expected_micros, 0)))::double precision AS ratio
+    FROM packshot_provider AS record
+    CROSS JOIN LATERAL (
+        SELECT attempt.generation_id, attempt.model, attempt.cost_micros FROM packshot_attempt AS attempt
+        WHERE attempt.provider = record.name AND attempt.simulated = record.simulated
+            AND attempt.state = 'succeeded'
+            AND attempt.sending_at > packshot_now() - make_interval(days => %(days)s)
+        ORDER BY attempt.sending_at DESC LIMIT %(most)s
+    ) AS call
+    JOIN packshot_generation AS asked ON asked.id = call.generation_id
+    WHERE record.archived_at IS NULL AND (%(provider)s::text IS NULL OR record.name = %(provider)s)
+        AND call.cost_micros IS NOT NULL AND asked.expected_micros IS NOT NULL
+    GROUP BY record.name, call.model
+"""
+
+
+def window(*, days: int, provider: str | None = None) -> Window:
+    """The last 24 hours (`days` 1) or so many calendar days: what each provider, or one, did in them."""
+    spans, count = (HOURS, 24) if days == 1 else (DAYS, days)
+    with connection.cursor() as cursor:
+        cursor.execute(_WORK.format(spans=spans), {"count": count, "provider": provider})
+        rows = cursor.fetchall()
+    parts = tuple(sorted((Span(row[5], row[6]) for row in rows if row[5]), key=lambda span: span.starts_at))
+    counted = [(*row[:5], Figures(*row[7:])) for row in rows if not row[5]]
+    return Window(next(row[0] for row in rows if row[5]), parts, _work(counted, len(parts)))
+
+
+def _work(counted: Sequence[tuple[str, str, int, bool, bool, Figures]], spans: int) -> dict[str, Work]:
+    wholes: dict[str, Figures] = {}
+    models: dict[str, dict[str, Figures]] = {}
+    rates: dict[str, list[float | None]] = {}
+    for name, model, place, by_model, by_span, found in counted:
+        if by_model:
+            models.setdefault(name, {})[model] = found
+        elif by_span:
+            rates.setdefault(name, [None] * spans)[place - 1] = found.success_rate
+        else:
+            wholes[name] = found
+    return {name: Work(whole, models[name], tuple(rates[name])) for name, whole in wholes.items()}
+
+
+def troubles(spans: Sequence[Span], provider: str | None = None) -> dict[str, dict[str, tuple[int, ...]]]:
+    """By provider and class of error, the most frequent first: the calls that failed so, a number a span."""
+    counts: dict[str, dict[str, list[int]]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _TROUBLE,
+            {
+                "starts": [span.starts_at for span in spans],
+                "since": spans[0].starts_at,
+                "provider": provider,
+            },
+        )
+        for name, kind, place, calls in cursor.fetchall():
+            counts.setdefault(name, {}).setdefault(kind, [0] * len(spans))[place - 1] += calls
+    return {
+        name: {
+            kind: tuple(numbers)
+            for kind, numbers in sorted(kinds.items(), key=lambda each: (-sum(each[1]), each[0]))
+        }
+        for name, kinds in counts.items()
+    }
+
+
+def use(provider: str | None = None) -> dict[str, Use]:
+    """How much of each provider, or of one, is in use now."""
+    return {each.name: each for each in read(Use, _USE, provider=provider)}
+
+
+def billed(provider: str | None = None) -> list[Billed]:
+    """By model: how often the charge was not what was expected, over the last COMPARED_DAYS days."""
+    return read(
+        Billed, _BILLED, provider=provider, off=OFF_PERCENT, days=COMPARED_DAYS, most=COMPARED_AT_MOST
+    )
