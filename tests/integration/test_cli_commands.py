@@ -571,6 +571,84 @@ def test_rollups_that_were_wrong_are_named_and_put_right(packshot: Packshot) -> 
     assert packshot("rollups", "rebuild").code == 0
 
 
+# -- prices and limits -------------------------------------------------------------------------
+
+
+def test_prices_are_listed_with_their_source_and_date(packshot: Packshot) -> None:
+    build.provider_row("flux")
+    ran = packshot("provider", "prices", "flux")
+    assert ran.code == 0, ran.err
+    (line,) = [each for each in ran.out.splitlines() if re.search(r"flux-2-pro ", each)]
+    assert re.search(r"every choice +\$0.030 +\$0.045 +flux-20\d\d-\d\d-\d\d +20\d\d-\d\d-\d\d", line)
+    everything = json.loads(packshot("provider", "prices", "--json").out)
+    assert {"openai", "flux", "stability", "midjourney", "sandbox"} <= {
+        each["provider"] for each in everything
+    }
+    (found,) = [each for each in everything if (each["provider"], each["model"]) == ("flux", "flux-2-pro")]
+    assert (found["low_micros"], found["most_micros"], found["yours"]) == (30_000, 45_000, False)
+    assert found["sources"][0].startswith("https://")
+    ran = packshot("provider", "prices", "nobody")
+    assert ran.code == 2
+    assert "there is no provider 'nobody'" in ran.err
+
+
+def test_a_price_is_set_taken_back_and_set_to_unknown(packshot: Packshot) -> None:
+    build.provider_row("openai")
+    words = ("provider", "set-price", "openai", "gpt-image-2")
+    ran = packshot(*words, "0.06", "--for", "quality=high", "--at-most", "$0.08", "--source", "an invoice")
+    assert ran.out == "gpt-image-2, quality=high costs $0.060 an image.\n", ran.err
+    (line,) = [
+        each
+        for each in packshot("provider", "prices", "openai").out.splitlines()
+        if "gpt-image-2 " in each and "quality=high" in each
+    ]
+    assert re.search(r"\$0.060 +\$0.080 +yours: an invoice \(cli:\w+\)", line)
+    (entry,) = AuditEntry.objects.filter(action="set price")
+    assert entry.actor_name.startswith("cli:")
+    ran = packshot(*words, "unknown", "--for", "quality=high", "--source", "they changed it")
+    assert "has no known price" in ran.out
+    ran = packshot(*words, "published", "--for", "quality=high", "--source", "the page is right again")
+    assert "costs what is published" in ran.out
+    assert "yours" not in packshot("provider", "prices", "openai").out
+    ran = packshot(*words, "0.07", "--from", "2099-01-01", "--source", "their announcement")
+    assert "costs $0.070 an image from 2099-01-01 on." in ran.out
+    assert generations.provider_switch("openai").price_edition != 0
+    assert "$0.070" not in packshot("provider", "prices", "openai").out
+
+
+def test_a_price_that_cannot_be_says_why(packshot: Packshot) -> None:
+    build.provider_row("openai")
+    words = ("provider", "set-price", "openai", "gpt-image-2")
+    for more, said in (
+        (("cheap", "--source", "a page"), "is not an amount of dollars"),
+        (("0.05", "--source", "x"), "say where the price is from"),
+        (("0.05", "--for", "quality", "--source", "a page"), "write it like quality=high"),
+        (("0.05", "--for", "quality=best", "--source", "a page"), "is one of low, medium, high"),
+        (("0.05",), "--source"),
+    ):
+        ran = packshot(*words, *more)
+        assert ran.code == 2, more
+        assert said in ran.err + ran.out, more
+    assert not AuditEntry.objects.filter(action="set price").exists()
+
+
+def test_limits_are_set_and_a_provider_drains(packshot: Packshot) -> None:
+    build.provider_row("flux", in_flight=8)
+    assert packshot("provider", "limits", "flux", "--at-once", 3, "--per-minute", 60).out == (
+        "flux: 3 at once, 60 a minute.\n"
+    )
+    assert (
+        "had these limits already"
+        in packshot("provider", "limits", "flux", "--at-once", 3, "--per-minute", 60).out
+    )
+    assert "any number a minute" in packshot("provider", "limits", "flux", "--at-once", 3).out
+    assert packshot("provider", "limits", "flux", "--at-once", 0).code == 2
+    assert "takes no new requests" in packshot("provider", "drain", "flux").out
+    assert "draining" in packshot("provider", "list").out
+    assert "goes on" in packshot("provider", "resume", "flux").out
+    assert "draining" not in packshot("provider", "list").out
+
+
 # -- people and settings -----------------------------------------------------------------------
 
 

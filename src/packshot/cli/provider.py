@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from datetime import datetime
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
 
 import typer
 
-from packshot import accounts, reports
+from packshot import accounts, preferences, reports
 from packshot.cli.screen import (
     Column,
     dollars_typed,
@@ -18,9 +20,13 @@ from packshot.cli.screen import (
     table,
     warn,
 )
-from packshot.flows import administer, inspecting
+from packshot.flows import administer, inspecting, prices
+from packshot.flows.desk import quoting
 from packshot.flows.inspecting import Account, Stop
+from packshot.kernel.errors import BadInput
 from packshot.kernel.money import show
+from packshot.ledger import PriceKind
+from packshot.providers.price_lists import price_list
 from packshot.reports import ProviderRow
 
 app = typer.Typer(
@@ -186,8 +192,188 @@ def pause(name: Name) -> None:
     )
 
 
+@app.command("drain")
+def drain(name: Name) -> None:
+    """Take no new requests for a provider, and make what is queued."""
+    changed = administer.drain(name, accounts.this_shell())
+    say(
+        f"{name} takes no new requests. To take them again: {program()} provider resume {name}"
+        if changed
+        else f"{name} took none already."
+    )
+
+
+@app.command("limits")
+def limits(
+    name: Name,
+    at_once: Annotated[int, typer.Option(help="Requests that run at the same time.", metavar="N")],
+    per_minute: Annotated[
+        int | None, typer.Option(help="Requests that begin in a minute; any number unless told.", metavar="N")
+    ] = None,
+) -> None:
+    """Set how much of a provider may run at once, and begin in a minute."""
+    changed = administer.set_limits(name, accounts.this_shell(), max_in_flight=at_once, per_minute=per_minute)
+    rate = "any number" if per_minute is None else f"{per_minute:,}"
+    say(f"{name}: {at_once:,} at once, {rate} a minute." if changed else f"{name} had these limits already.")
+
+
 @app.command("resume")
 def resume(name: Name) -> None:
-    """Let a paused or waiting provider go on at once."""
+    """Let a paused, waiting or draining provider go on at once."""
     changed = administer.resume(name, accounts.this_shell())
     say(f"{name} goes on." if changed else f"{name} was not paused.")
+
+
+# -- prices --------------------------------------------------------------------------------------------
+
+
+@app.command("prices")
+def show_prices(
+    name: Annotated[
+        str | None, typer.Argument(help="A provider; every one unless told.", metavar="NAME")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+) -> None:
+    """Show what an image of each model costs, from which source and since when."""
+    known = {row.name: row for row in reports.providers()}
+    wanted = sorted(quoting(), key=lambda each: (each not in known, each)) if name is None else [name]
+    if name is not None and name not in quoting():
+        raise BadInput(
+            f"there is no provider {name!r}; there are {', '.join(sorted(quoting()))}", field="name"
+        )
+    lines = [
+        (each, line)
+        for each in wanted
+        for line in prices.price_lines(each, known[each].price_edition if each in known else 0)
+    ]
+    if as_json:
+        print_json([_priced(each, line) for each, line in lines])
+        return
+    table(
+        [
+            Column("Provider", whole=True),
+            Column("Model"),
+            Column("For"),
+            Column("One image", whole=True, right=True),
+            Column("At most", whole=True, right=True),
+            Column("Source"),
+            Column("Since", whole=True),
+        ],
+        [
+            [
+                each,
+                line.model,
+                line.key or "every choice",
+                _span(line.now),
+                "" if line.now.most is None else show(line.now.most),
+                *_source(each, line),
+            ]
+            for each, line in lines
+        ],
+        empty="There is no model that can be asked for.",
+    )
+
+
+def _span(costs: prices.Range) -> str:
+    if costs.low is None or costs.high is None:
+        return "unknown"
+    amount = show(costs.low) if costs.low == costs.high else f"{show(costs.low)} to {show(costs.high)}"
+    return f"{amount}, some unknown" if costs.gaps else amount
+
+
+def _source(provider: str, line: prices.Line) -> tuple[str, str]:
+    """Where a price is from, and since when it is known."""
+    if line.own:
+        return (
+            f"yours: {line.own.source} ({line.own.by_name})",
+            f"{line.own.valid_from.astimezone():%Y-%m-%d}",
+        )
+    listed = price_list(provider)
+    return (listed.version, listed.read_on.isoformat()) if listed else ("its adapter", "")
+
+
+def _priced(provider: str, line: prices.Line) -> dict[str, object]:
+    source, since = _source(provider, line)
+    listed = price_list(provider)
+    return {
+        "provider": provider,
+        "model": line.model,
+        "for": prices.choices_of(line.key),
+        "low_micros": line.now.low,
+        "high_micros": line.now.high,
+        "most_micros": line.now.most,
+        "some_unknown": line.now.gaps,
+        "yours": line.own is not None,
+        "source": line.own.source if line.own else source,
+        "since": since,
+        "by": line.own.by_name if line.own else None,
+        "published": {"low_micros": line.published.low, "high_micros": line.published.high},
+        "sources": [each.url for each in listed.sources] if listed and not line.own else [],
+    }
+
+
+@app.command("set-price")
+def set_price(
+    name: Name,
+    model: Annotated[str, typer.Argument(help="As `provider prices` names it.", metavar="MODEL")],
+    price: Annotated[
+        str,
+        typer.Argument(
+            help="Dollars an image, or `unknown` (not spent), or `published` (yours is taken back).",
+            metavar="PRICE",
+        ),
+    ],
+    source: Annotated[
+        str, typer.Option(help="Where it is from: an invoice, a page, a contract.", metavar="TEXT")
+    ],
+    only_for: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--for",
+            help="A choice it is for, such as quality=high; may be given again.",
+            metavar="NAME=VALUE",
+        ),
+    ] = None,
+    at_most: Annotated[
+        str | None, typer.Option(help="The most one image can cost, if that varies.", metavar="DOLLARS")
+    ] = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option("--from", help="The day from which it holds; now unless told.", formats=["%Y-%m-%d"]),
+    ] = None,
+) -> None:
+    """Say what an image of a model costs here; the last word holds.
+
+    What is queued is priced anew before it is sent. What was charged stays as it was.
+    """
+    kind: PriceKind = "unknown" if price == "unknown" else "withdrawn" if price == "published" else "price"
+    own = prices.set_price(
+        name,
+        model,
+        accounts.this_shell(),
+        kind=kind,
+        amount_micros=dollars_typed(price) if kind == "price" else None,
+        most_micros=None if at_most is None else dollars_typed(at_most),
+        choices=_choices(only_for or []),
+        source=source,
+        valid_from=_midnight(since),
+    )
+    what = f"{model}, {own.key}" if own.key else model
+    said = {"price": f"costs {show(own.amount_micros)} an image", "unknown": "has no known price"}
+    begins = f" from {since:%Y-%m-%d} on" if since else ""
+    say(f"{what} {said.get(kind, 'costs what is published')}{begins}.")
+
+
+def _choices(words: Sequence[str]) -> dict[str, str]:
+    found = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise BadInput(f"{word!r} is no choice; write it like quality=high", field="key")
+        found[name] = value
+    return found
+
+
+def _midnight(day: datetime | None) -> datetime | None:
+    """The beginning of that day on the site's own clock."""
+    return None if day is None else day.replace(tzinfo=ZoneInfo(str(preferences.get("time_zone"))))
