@@ -32,7 +32,7 @@ from packshot.flows.generate import Ask
 from packshot.flows.run import Surroundings, run
 from packshot.flows.upkeep import Timers
 from packshot.generations import Claim, Given
-from packshot.generations.models import Attempt, Generation
+from packshot.generations.models import Attempt, Generation, ProviderRecord
 from packshot.imaging import studio
 from packshot.kernel import faults
 from packshot.kernel.errors import BadInput
@@ -356,12 +356,18 @@ def test_the_bytes_are_read_while_nothing_is_sent_and_reach_the_provider(provide
     assert build.generation(claim).status == "completed"
 
 
-def test_an_image_made_of_pictures_says_so_and_keeps_its_handle(provider):
+@pytest.mark.parametrize(
+    ("simulated", "source"),
+    [(False, "compositeWithTrainedAlgorithmicMedia"), (True, "algorithmicMedia")],
+)
+def test_an_image_made_of_pictures_says_so_and_keeps_its_handle(provider, simulated, source):
     provider.handle = {"task": "18", "buttons": ["U1 🔍"]}
+    ProviderRecord.objects.update(simulated=simulated, switched_on=True)
+    build.budget("10", simulated=simulated)
     claim = asked(provider, [inputs.of_file(picture(), build.EDITOR)])
     run_to_its_end(claim, provider)
     image = Image.objects.get()
-    assert image.digital_source_type == "compositeWithTrainedAlgorithmicMedia"
+    assert image.digital_source_type == source
     assert image.handle == provider.handle
 
 
@@ -591,7 +597,7 @@ def test_an_edit_goes_the_whole_way_and_its_image_is_the_picture_of_the_next(mon
         first = edit_at(name, [inputs.of_file(picture(1), build.EDITOR)])
         work(here, store, lambda: Generation.objects.get(pk=first).status == "completed")
         made = Image.objects.get()
-        assert made.digital_source_type == "compositeWithTrainedAlgorithmicMedia"
+        assert made.digital_source_type == "algorithmicMedia", "no trained model made it"
         second = edit_at(name, [inputs.of_image(made.id)])
         work(here, store, lambda: Generation.objects.get(pk=second).status == "completed")
         billed = sum((line.dollars for line in simulator.bill()), Fraction(0))

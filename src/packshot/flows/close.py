@@ -394,8 +394,7 @@ class _Closing:
 
 
 def _source_type(at: Standing) -> str:
-    """What IPTC calls its image. One that was made from pictures is a composite; no trained model made any
-    other simulated one."""
-    if at.from_pictures:
-        return "compositeWithTrainedAlgorithmicMedia"
-    return "algorithmicMedia" if at.simulated else "trainedAlgorithmicMedia"
+    """What IPTC calls its image: no trained model made a simulated one, whatever it was made from."""
+    if at.simulated:
+        return "algorithmicMedia"
+    return "compositeWithTrainedAlgorithmicMedia" if at.from_pictures else "trainedAlgorithmicMedia"
