@@ -39,7 +39,11 @@ COMMANDS: dict[str, Entry] = {
     "serve": Entry("processes:serve", RUN, "Run the site alone.", "nothing", stays=True),
     "work": Entry("processes:work", RUN, "Run the workers alone.", "nothing", stays=True),
     "simulate": Entry(
-        "processes:simulate", RUN, "Run the simulator of the providers alone.", "nothing", stays=True
+        "simulating:app",
+        RUN,
+        "Run the simulator of the providers; say what goes wrong there.",
+        "nothing",
+        stays=True,
     ),
     "doctor": Entry("doctor:app", RUN, "Check this installation, and say how to mend it.", "django"),
     "import": Entry("importing:app", CATALOGUE, "Import a catalogue file."),

@@ -1,29 +1,23 @@
-"""`packshot serve`, `packshot work`, `packshot simulate`: the long-lived processes, each alone."""
+"""`packshot serve`, `packshot work`: the long-lived processes, each alone."""
 
 import asyncio
-import contextlib
 import gc
 import sys
 import time
-from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 import django
 import typer
 
 from packshot import settings
 from packshot.cli import children
-from packshot.cli.addresses import port_is_free
 from packshot.cli.children import Child, Supervisor
 from packshot.cli.database import use_database
-from packshot.cli.screen import many, program, say, warn
-from packshot.kernel.errors import BadInput
+from packshot.cli.screen import many, program, warn
 from packshot.kernel.redaction import redact
 
 serve = typer.Typer(add_completion=False)
 work = typer.Typer(add_completion=False)
-simulate = typer.Typer(add_completion=False)
 
 # A job of the background queue that is in hand is finished first; each is a matter of seconds.
 CHORES_PATIENCE_S = 30.0
@@ -168,49 +162,3 @@ def _wait_for_database() -> None:
             said_at = time.monotonic()
             warn(f"Waiting for the database: {trouble}")
         time.sleep(0.1)
-
-
-@simulate.command()
-def simulate_providers(
-    port: Annotated[
-        int | None, typer.Option(help="Port on 127.0.0.1; the last one, or any, unless told.", metavar="PORT")
-    ] = None,
-    faults: Annotated[
-        Path | None, typer.Option(help="Fault script: a JSON list of rules.", metavar="FILE")
-    ] = None,
-    speed: Annotated[float, typer.Option(help="Divides every latency.", min=0.01, metavar="X")] = 1.0,
-) -> None:
-    """Run the providers' simulator alone. Real adapters, invented images, a bill book in DATA/simulator."""
-    from pydantic import ValidationError
-
-    from packshot.simulator import SimulatorConfig
-    from packshot.simulator import faults as fault_script
-    from packshot.simulator import serve as run
-    from packshot.simulator.state import read_address
-
-    folder = Path(settings.DATA) / "simulator"
-    rules: tuple[fault_script.Rule, ...] = ()
-    if faults is not None:
-        try:
-            rules = fault_script.RULES.validate_json(faults.read_bytes())
-        except (OSError, ValidationError) as problem:
-            raise BadInput(f"the fault script {faults} cannot be used: {problem}", field="faults") from None
-    wanted = port if port is not None else settings.SIMULATOR_PORT
-    if not wanted:
-        # The workers hold the address: a simulator that comes back comes back where it was.
-        with contextlib.suppress(OSError, ValueError):
-            last = urlsplit(read_address(folder)).port or 0
-            wanted = last if port_is_free("127.0.0.1", last) else 0
-    run(
-        SimulatorConfig(state_dir=folder, speed=speed, faults=rules),
-        "127.0.0.1",
-        wanted,
-        started=lambda address: _announce(folder, address),
-    )
-
-
-def _announce(folder: Path, address: str) -> None:
-    fresh = folder / "url.new"
-    fresh.write_text(address)
-    fresh.replace(folder / "url")
-    say(f"Simulator on {address}")

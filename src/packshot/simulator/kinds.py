@@ -54,7 +54,7 @@ _VARIANTS: Mapping[Garbage, str] = {
 }
 
 _ALL = (
-    Kind("rate_limited", "rate_limited", _INSTEAD, "Busy: 429, come again later", seconds="retry_after_s"),
+    Kind("rate_limited", "rate_limited", _INSTEAD, "Busy: 429, too many requests", seconds="retry_after_s"),
     Kind("overloaded", "overloaded", _INSTEAD, "Overloaded: 503"),
     Kind("server_error", "server_error", _INSTEAD, "Server error: 500"),
     Kind("html_502", "html_502", _INSTEAD, "Bad gateway: 502, a page of a proxy"),
