@@ -20,6 +20,7 @@ from packshot.web.pages import (
     providers,
     queue,
     settings,
+    simulator,
     style,
     templates,
 )
@@ -75,6 +76,7 @@ urlpatterns: list[URLPattern] = [
     path("admin/settings/people/<uuid:person_id>", settings.person, name="person"),
     path("admin/settings/providers", settings.providers, name="settings_providers"),
     path("admin/settings/spending", settings.stop_switch, name="settings_spending"),
+    path("admin/settings/simulator", simulator.simulator, name="settings_simulator"),
     path("admin/settings/site", settings.site, name="settings_site"),
     path("admin/settings/about", settings.about, name="settings_about"),
     path("style", style.style, name="style"),

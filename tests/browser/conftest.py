@@ -5,11 +5,14 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
+from django.conf import settings
 from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playwright
 
 from packshot.accounts.models import User
+from packshot.simulator import Control, SimulatorConfig, running
 from tests.browser import story
 from tests.browser.server import Server
 
@@ -134,6 +137,16 @@ def sign_in(server: Server) -> Callable[..., Page]:
         return page
 
     return sign_in
+
+
+@pytest.fixture
+def simulator() -> Iterator[Control]:
+    """The simulator of the installation that the web process serves."""
+    folder = Path(settings.DATA) / "simulator"
+    with running(SimulatorConfig(folder, speed=1000.0, image="small")) as control:
+        (folder / "url").write_text(control.address)
+        yield control
+    (folder / "url").unlink()
 
 
 @pytest.fixture

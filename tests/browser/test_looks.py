@@ -1,11 +1,13 @@
 """Every page in both themes and three widths: readable by everybody, and never wider than the screen."""
 
+import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 from packshot import ledger
 from packshot.catalogue.models import Product
+from packshot.simulator import Control, Rule
 from tests import build
 from tests.browser import story
 from tests.browser.conftest import live
@@ -31,6 +33,7 @@ INSIDE = [
     "/admin/providers",
     "/admin/providers?days=7",
     "/admin/settings/providers",
+    "/admin/settings/simulator",
     "/admin/settings/site",
     "/admin/settings/about",
     "/accounts/password/change/",
@@ -65,6 +68,17 @@ def a_full_desk() -> list[str]:
     ]
 
 
+def trouble_at(simulator: Control) -> None:
+    """Faults of both sorts, over and not, and a charge that nobody knows of."""
+    for rule in (
+        Rule(action="charge_twice", dialect="flux", times=1),
+        Rule(action="cut_before_answer", probability=0.1, prompt="a hemp rope of ten metres, on slate"),
+    ):
+        simulator.add_fault(rule)
+    order = {"prompt": "a mug"}
+    httpx.post(f"{simulator.flux_url}/v1/flux-2-pro", json=order, headers={"x-key": "sk"}, trust_env=False)
+
+
 def problems(page: Page, url: str) -> list[str]:
     """What axe finds on this page, and whether it can be scrolled sideways."""
     found = [
@@ -79,7 +93,10 @@ def problems(page: Page, url: str) -> list[str]:
 
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_every_page_can_be_read_by_everybody(browser: Browser, server, admin, sign_in, theme, width):
+def test_every_page_can_be_read_by_everybody(
+    browser: Browser, server, admin, sign_in, simulator, theme, width
+):
+    trouble_at(simulator)
     screen = dict(zip(("width", "height"), WIDTHS[width], strict=True))
     # axe brings its own script, which the policy of the page would refuse.
     context = browser.new_context(

@@ -124,7 +124,7 @@ def test_caps_lock_is_said_where_a_password_is_typed(page, server):
     expect(page.get_by_text("Caps Lock is on.")).to_be_hidden()
 
 
-@pytest.mark.parametrize("path", ["", "/people", "/providers", "/site", "/about"])
+@pytest.mark.parametrize("path", ["", "/people", "/providers", "/simulator", "/site", "/about"])
 def test_every_tab_fits_on_a_phone(browser, server, admin, sign_in, path):
     build.provider_row("openai", simulated=False, on=False)
     context = browser.new_context(viewport={"width": 390, "height": 844}, reduced_motion="reduce")

@@ -52,6 +52,7 @@ ADDRESSES: dict[str, list[object]] = {
     "person": ["00000000-0000-7000-8000-000000000000"],
     "settings_providers": [],
     "settings_spending": [],
+    "settings_simulator": [],
     "settings_site": [],
     "settings_about": [],
     "templates": [],

@@ -262,7 +262,7 @@ def test_everybody_sees_the_tabs_that_are_theirs(admin, bo):
         )
         return words(bar[1]).split("  ") if bar else []
 
-    assert tabs(admin) == ["Your desk People Spending Site About"]
+    assert tabs(admin) == ["Your desk People Spending Simulator Site About"]
     assert tabs(editor) == ["Your desk Spending About"]
 
 
@@ -290,7 +290,7 @@ def test_the_pages_ask_a_fixed_number_of_questions(admin, bo):
         build.provider_row(name)
     build.budget("10")
     ledger.set_limit(micros("10"))
-    for path in ("", "/people", f"/people/{bo.id}", "/providers", "/site", "/about"):
+    for path in ("", "/people", f"/people/{bo.id}", "/providers", "/simulator", "/site", "/about"):
         with CaptureQueriesContext(connection) as captured:
             assert admin.get(SETTINGS + path).status_code == 200
         assert len(captured) <= 12, (path, [each["sql"][:80] for each in captured])

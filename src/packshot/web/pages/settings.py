@@ -19,6 +19,7 @@ from packshot.accounts import allows
 from packshot.accounts.models import Role, User
 from packshot.flows import administer, spending
 from packshot.flows.administer import UnusableSettings
+from packshot.flows.desk import uses_simulator
 from packshot.generations.models import Attempt
 from packshot.kernel.errors import BadInput
 from packshot.kernel.money import dollars
@@ -105,7 +106,7 @@ def own_desk(request: HttpRequest) -> HttpResponse:
                 response.delete_cookie(name, samesite="Lax")
         return response
     now = choices_of(request)
-    return _page(
+    return tab_page(
         request,
         "settings",
         "settings_desk",
@@ -165,14 +166,14 @@ def people(request: HttpRequest) -> HttpResponse:
 def person(request: HttpRequest, person_id: UUID) -> HttpResponse:
     """One person: their role, their password, their access."""
     if request.method != "POST":
-        return _page(request, "people", "settings_person", _person_context(request, person_id))
+        return tab_page(request, "people", "settings_person", _person_context(request, person_id))
     actor, here = actor_of(request), reverse("person", args=[person_id])
     before = _person(request, person_id)
     what = request.POST.get("do", "")
     try:
         if what == "password":
             told = Told(before.name, administer.renew_password(before.name, actor))
-            return _page(request, "people", "settings_person", _person_context(request, person_id, told))
+            return tab_page(request, "people", "settings_person", _person_context(request, person_id, told))
         if what == "role":
             changed = administer.set_role(before.name, request.POST.get("role", ""), actor)
             words, back = "Role changed", {"do": "role", "role": before.role}
@@ -185,8 +186,8 @@ def person(request: HttpRequest, person_id: UUID) -> HttpResponse:
     except BadInput as problem:
         return refuse(request, problem, then=here)
     toast = Toast(words, undo=Undo(here, back)) if changed else Toast("Nothing changed")
-    context = _context(request, "people", _person_context(request, person_id))
-    return answer(request, toast, [_drawn_again("settings_person", context)], then=here)
+    context = tab_context(request, "people", _person_context(request, person_id))
+    return answer(request, toast, [drawn_again("settings_person", context)], then=here)
 
 
 def _people(
@@ -200,7 +201,7 @@ def _people(
 ) -> HttpResponse:
     own_id = actor_of(request).id
     everybody = [_shown(each, own_id) for each in User.objects.order_by("-is_active", "username")]
-    return _page(
+    return tab_page(
         request,
         "people",
         "settings_people",
@@ -267,7 +268,7 @@ class Switch:
 @require_safe
 def providers(request: HttpRequest) -> HttpResponse:
     """Whether money is spent, within which limit, and by whom: each provider has a page of its own."""
-    return _page(request, "settings_providers", "settings_providers", _spending_context())
+    return tab_page(request, "settings_providers", "settings_providers", _spending_context())
 
 
 @needs("stop_spending")
@@ -289,8 +290,8 @@ def stop_switch(request: HttpRequest) -> HttpResponse:
             raise BadInput("say what to do")
     except BadInput as problem:
         return refuse(request, problem, then=here)
-    context = _context(request, "settings_providers", _spending_context())
-    return answer(request, Toast(words), [_drawn_again("settings_providers", context)], then=here)
+    context = tab_context(request, "settings_providers", _spending_context())
+    return answer(request, Toast(words), [drawn_again("settings_providers", context)], then=here)
 
 
 def _spending_context() -> dict[str, object]:
@@ -416,7 +417,7 @@ def _site(
         Field(key, label, kind, values[key], hint, (problems or {}).get(key, ""), _CHOICES.get(key, ()))
         for key, label, kind, hint in _FIELDS
     ]
-    return _page(request, "settings_site", "settings_site", {"fields": fields}, status=status)
+    return tab_page(request, "settings_site", "settings_site", {"fields": fields}, status=status)
 
 
 def _text(value: preferences.Value) -> str:
@@ -434,7 +435,7 @@ def about(request: HttpRequest) -> HttpResponse:
     """Version, database, folders. No address holds a password here, because none is shown."""
     facts = site_facts()
     kind = _STORES.get(urlsplit(settings.BLOB_URL).scheme, "an object store")
-    return _page(
+    return tab_page(
         request,
         "settings_about",
         "settings_about",
@@ -466,30 +467,38 @@ _TABS = (
     ("settings", "Your desk", "own_account"),
     ("people", "People", "manage_people"),
     ("settings_providers", "Spending", "read"),
+    ("settings_simulator", "Simulator", "manage_providers"),
     ("settings_site", "Site", "manage_settings"),
     ("settings_about", "About", "read"),
 )
 
 
-def _page(
+def tab_page(
     request: HttpRequest, tab: str, body: str, context: Mapping[str, object], *, status: int = 200
 ) -> HttpResponse:
-    shown = _context(request, tab, context) | {"body": f"pages/{body}.html"}
+    """A tab of the settings, whole: `pages/{body}.html` within the frame."""
+    shown = tab_context(request, tab, context) | {"body": f"pages/{body}.html"}
     return render(request, "pages/settings.html", shown, status=status)
 
 
-def _context(request: HttpRequest, tab: str, context: Mapping[str, object]) -> dict[str, object]:
+def tab_context(request: HttpRequest, tab: str, context: Mapping[str, object]) -> dict[str, object]:
+    """`context` with what the frame around it needs."""
     return {"tabs": _tabs(request, tab), "title": dict(_names())[tab], **context}
 
 
 def _tabs(request: HttpRequest, current: str) -> Sequence[Tab]:
     role = actor_of(request).role
-    return [Tab(label, reverse(name), name == current) for name, label, right in _TABS if allows(role, right)]
+    return [
+        Tab(label, reverse(name), name == current)
+        for name, label, right in _TABS
+        if allows(role, right) and (name != "settings_simulator" or uses_simulator())
+    ]
 
 
 def _names() -> Sequence[tuple[str, str]]:
     return [(name, label) for name, label, _ in _TABS]
 
 
-def _drawn_again(body: str, context: Mapping[str, object]) -> tuple[str, dict[str, object]]:
+def drawn_again(body: str, context: Mapping[str, object]) -> tuple[str, dict[str, object]]:
+    """The partial that puts a tab in the place of what the browser shows of it."""
     return "live/settings_page.html", {**context, "body": f"pages/{body}.html"}
