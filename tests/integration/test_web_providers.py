@@ -124,7 +124,7 @@ SOON = timedelta(minutes=5)
         ),
         (
             {"available": False, "simulated": False},
-            "Not set up",
+            "Unavailable",
             "It cannot be asked here. Set OPENAI_API_KEY in the environment and restart.",
         ),
     ],

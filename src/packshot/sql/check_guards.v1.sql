@@ -10,7 +10,8 @@ FROM (VALUES
     ('packshot_reservation', 'packshot_reservation_is_kept'),
     ('packshot_entry', 'packshot_entry_only_grows'),
     ('packshot_evidence', 'packshot_evidence_only_grows'),
-    ('packshot_auditentry', 'packshot_audit_only_grows')
+    ('packshot_auditentry', 'packshot_audit_only_grows'),
+    ('packshot_price', 'packshot_price_only_grows')
 ) AS wanted (place, name)
 LEFT JOIN pg_trigger AS stands ON stands.tgrelid = to_regclass(wanted.place) AND stands.tgname = wanted.name
 WHERE stands.oid IS NULL OR stands.tgenabled NOT IN ('O', 'A')

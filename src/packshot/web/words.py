@@ -76,7 +76,7 @@ PROVIDER_STATES: dict[ProviderState, Word] = {
     "draining": Word("Draining", "log-out", "warn"),
     "paused": Word("Paused", "circle-pause", "warn"),
     "off": Word("Off", "power"),
-    "unavailable": Word("Not set up", "key-round"),
+    "unavailable": Word("Unavailable", "key-round"),
 }
 
 # Each provider's own shape; one that we have never met gets the sandbox's.
