@@ -19,8 +19,23 @@ export const writeAges = (within = document) => {
   }
 };
 
+/* Times of day, by the clock of this browser. */
+const clock = new Intl.DateTimeFormat(document.documentElement.lang, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const dayAndClock = new Intl.DateTimeFormat(document.documentElement.lang, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+
+const writeClocks = () => {
+  const today = new Date().toDateString();
+  for (const each of document.querySelectorAll("time[data-clock]")) {
+    const at = new Date(each.dateTime);
+    const text = (at.toDateString() === today ? clock : dayAndClock).format(at);
+    if (each.textContent !== text) each.textContent = text;
+  }
+};
+
 export const keepAgesTrue = () => {
   writeAges();
+  writeClocks();
+  document.addEventListener("htmx:after:swap", writeClocks);
   setInterval(() => document.hidden || writeAges(), 5000);
   document.addEventListener("visibilitychange", () => writeAges());
 };

@@ -5,7 +5,6 @@ import { keepWhatIsOpen } from "./keeps.js";
 import { listenForKeys } from "./keys.js";
 import { followStream } from "./live.js";
 import { openPalette } from "./palette.js";
-import { keepQueue } from "./queue.js";
 import { keepRows } from "./rows.js";
 import { showTips } from "./tips.js";
 import { keepToasts } from "./toasts.js";
@@ -68,7 +67,6 @@ document.addEventListener("toggle", ({ target, newState }) => {
 keepAgesTrue();
 keepToasts();
 keepForms();
-keepQueue();
 keepRows();
 keepWhatIsOpen();
 showTips();

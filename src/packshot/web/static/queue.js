@@ -6,10 +6,8 @@ const shown = () => panel()?.dataset.generation ?? "";
 const inAddress = () => new URL(location.href).searchParams.get("generation") ?? "";
 const covers = matchMedia("(max-width: 1180px)");
 
-export const keepQueue = () => {
+const keepQueue = () => {
   takePictures();
-  writeClocks();
-  document.addEventListener("htmx:after:swap", writeClocks);
   document.addEventListener("htmx:after:swap", askIfAsked);
   document.addEventListener("queue:done", tidy);
   document.addEventListener("rows:change", showWorth);
@@ -217,16 +215,4 @@ const tidy = () => {
   for (const list of document.querySelectorAll("[data-rows]")) list.dispatchEvent(new Event("rows:clear", { bubbles: true }));
 };
 
-/* -- times of day, by the clock of this browser ------------------------------------------------------ */
-
-const time = new Intl.DateTimeFormat(document.documentElement.lang, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
-const date = new Intl.DateTimeFormat(document.documentElement.lang, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
-
-const writeClocks = () => {
-  const today = new Date().toDateString();
-  for (const each of document.querySelectorAll("time[data-clock]")) {
-    const at = new Date(each.dateTime);
-    const text = (at.toDateString() === today ? time : date).format(at);
-    if (each.textContent !== text) each.textContent = text;
-  }
-};
+keepQueue();
