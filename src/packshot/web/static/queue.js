@@ -75,6 +75,7 @@ const show = async (id, takeFocus = false) => {
     htmx.trigger(place, "htmx:abort");
     place.hidden = true;
     place.className = "";
+    place.parentElement.classList.remove("opens");
     place.removeAttribute("data-generation");
     place.removeAttribute("aria-labelledby");
     place.replaceChildren();
