@@ -465,6 +465,19 @@ def test_real_money_needs_a_limit_and_is_switched_on_with_one(admin):
     assert "Switch Openai on for real money" in words(admin.get(f"{LIST}/openai").text)
 
 
+def test_what_charges_nothing_is_switched_on_without_a_limit_and_priced_by_the_site(admin):
+    build.provider_row("by-hand", simulated=False, on=False)
+    page = admin.get(f"{LIST}/by-hand").text
+    assert "It charges nothing, and needs no limit." in part(page, "now-by-hand")
+    assert 'name="limit"' not in page
+    assert "/by-hand/price?model=" in page, "a plan is paid all the same"
+    do(admin, "by-hand", "on")
+    assert part(admin.get(f"{LIST}/by-hand").text, "state-by-hand") == "Healthy"
+    build.provider_row("sandbox")
+    assert "/price?" not in admin.get(f"{LIST}/sandbox").text
+    assert admin.get(f"{LIST}/sandbox/price?model=studio", headers=PAGE).status_code == 404
+
+
 @pytest.mark.parametrize("shows", ["", "list"])
 def test_a_provider_is_paused_and_resumed_by_undo(admin, shows):
     build.provider_row("flux")

@@ -227,7 +227,7 @@ def _card(provider: str, model: str) -> ModelCard:
     adapter = quoting().get(provider)
     if adapter is None:
         raise BadInput(f"there is no provider {provider!r}", field="provider")
-    if adapter.free and not _costs_the_team(adapter):
+    if not can_be_priced(adapter):
         raise BadInput(f"{adapter.label} never costs anything, so it has no price", field="provider")
     card = model_card(adapter, model)
     if card is None or card.retired:
@@ -236,9 +236,10 @@ def _card(provider: str, model: str) -> ModelCard:
     return card
 
 
-def _costs_the_team(provider: Provider) -> bool:
-    """Whether an image may cost something that nobody bills: power, time, a share of a plan."""
-    return registry.billed_by_list(type(provider)) or registry.is_by_hand(type(provider))
+def can_be_priced(provider: Provider) -> bool:
+    """Whether an image can cost anything: what is billed, or power, time, a share of a plan."""
+    adapter = type(provider)
+    return not provider.free or registry.billed_by_list(adapter) or registry.is_by_hand(adapter)
 
 
 def _amounts(kind: PriceKind, amount: int | None, most: int | None) -> tuple[int | None, int | None]:

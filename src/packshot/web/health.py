@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from markupsafe import Markup
 
+from packshot.flows.administer import is_free
 from packshot.flows.desk import is_set_up, quoting, unusable
 from packshot.flows.inspecting import Account
 from packshot.kernel.errors import REMEDIES
@@ -119,6 +120,8 @@ def standing(row: ProviderRow, busy_in_row: int) -> Standing:
         case "paused":
             remedy = REMEDIES.get(row.paused_kind, "What is queued waits until somebody resumes it.")
             return Standing(word, _sentence(row.paused_message), remedy)
+        case "off" if is_free(row.name):
+            return Standing(word, "Nobody has switched it on.", "It charges nothing, and needs no limit.")
         case "off":
             return Standing(word, "It may not spend real money.", "Switch it on with a spending limit.")
         case "unavailable":

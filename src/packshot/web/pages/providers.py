@@ -280,6 +280,8 @@ def _in_full(
             _edit(each, ZoneInfo(window.zone)) for each in ledger.price_history(name, limit=EDITS_SHOWN)
         ],
         "spends": spends,
+        "free": administer.is_free(name),
+        "priceable": adapter is not None and prices.can_be_priced(adapter),
         "on": spends and row.state != "off",
         "limit": ledger.spending_limit() if row.state == "off" else None,
         "periods": PERIODS,
@@ -511,7 +513,7 @@ def price(request: HttpRequest, name: str) -> HttpResponse:
     given = request.POST if request.method == "POST" else request.GET
     card = model_card(adapter, given.get("model", "")) if adapter else None
     row = next((each for each in reports.providers() if each.name == name), None)
-    if row is None or card is None or card.retired:
+    if row is None or adapter is None or card is None or card.retired or not prices.can_be_priced(adapter):
         raise Http404
     lines = [each for each in prices.price_lines(name, row.price_edition) if each.model == card.id]
     form = PriceForm(row, card, lines, _typed(given), _chosen(given, card, lines))
