@@ -280,7 +280,7 @@ class Configured(Protocol):
 class BilledByList(Protocol):
     """What an adapter has besides, when no answer of its service says what a call cost.
 
-    What it states as a cost is then what it quotes; where the site has a price of its own, that one is booked.
+    What it states as a cost is then what it quotes; where the site has a price of its own, that is booked.
     """
 
     billed_by_list: bool
