@@ -160,7 +160,7 @@ def test_adding_is_undone_and_all_are_removed_at_once(admin, simulator):
         ({"kind": "dead_link", "provider": "openai"}, {"kind": "never happens at openai, only at flux"}),
         ({"kind": "late", "provider": "stability"}, {"kind": "never happens at stability"}),
         ({"kind": "hang", "share": "0"}, {"share": "more than 0"}),
-        ({"kind": "hang", "share": "101"}, {"share": "at most 1"}),
+        ({"kind": "hang", "share": "101"}, {"share": "at most all"}),
         ({"kind": "hang", "share": "half"}, {"share": "'half' is not a share"}),
         ({"kind": "hang", "share": "nan"}, {"share": "is not a share"}),
         ({"kind": "hang", "share": "1e999"}, {"share": "is not a share"}),
@@ -229,6 +229,8 @@ def test_everything_set_is_written_to_the_audit_log(admin, simulator):
 def test_two_faults_of_the_same_share_do_not_meet_the_same_requests(admin, simulator):
     for kind in ("server_error", "overloaded"):
         add(admin, kind=kind, share="50")
+    admin.post(HERE, {"do": "remove", "fault": simulator.faults()[0].id}, headers=HTMX)
+    add(admin, kind="hang", share="50")
     first, second = (each.rule for each in simulator.faults())
     assert first.seed != second.seed
 
@@ -500,7 +502,7 @@ def test_in_a_shell_a_price_changes_and_the_bill_shows_it(packshot, process, tmp
     ("typed", "why"),
     [
         (("fault", "--kind", "explode"), "there is no fault 'explode'"),
-        (("fault", "--kind", "hang", "--share", "2"), "at most 1"),
+        (("fault", "--kind", "hang", "--share", "2"), "at most all"),
         (("fault", "--kind", "hang", "--retry-after", "2"), "hang takes no --retry-after"),
         (("fault", "--kind", "slow", "--retry-after", "2"), "slow takes no --retry-after"),
         (("fault", "--kind", "slow", "--retry-after", "2", "--delay", "2"), "not both"),

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from itertools import count
 from pathlib import Path
 from typing import Any, get_args
 from uuid import UUID
@@ -91,7 +92,8 @@ def add_fault(wish: Wish, actor: Actor) -> InForce:
     _may(actor)
     control = _control()
     in_force = control.faults()
-    rule = understood(wish, place=len(in_force))
+    taken = {each.rule.seed for each in in_force}
+    rule = understood(wish, seed=next(seed for seed in count() if seed not in taken))
     if len(in_force) >= _RULES_MOST:
         raise BadInput(f"there are {_RULES_MOST} faults already; take some away first", field="kind")
     added = control.add_fault(rule)
@@ -148,8 +150,9 @@ def factor(provider: str, typed: str) -> Fraction:
     return Fraction(plain)
 
 
-def understood(wish: Wish, *, place: int = 0) -> Rule:
-    """The rule that does what `wish` says. UnusableFault names each part that cannot be."""
+def understood(wish: Wish, *, seed: int = 0) -> Rule:
+    """The rule that does what `wish` says, with this seed where it names none. UnusableFault names each part
+    that cannot be."""
     kind = KINDS.get(wish.kind)
     if kind is None:
         raise UnusableFault({"kind": f"there is no fault {wish.kind!r}; there are {', '.join(KINDS)}"})
@@ -164,7 +167,7 @@ def understood(wish: Wish, *, place: int = 0) -> Rule:
         "status": wish.status,
         "charged": wish.charged,
         # Two rules with the same chance would meet the same requests.
-        "seed": wish.seed if wish.seed is not None else place,
+        "seed": wish.seed if wish.seed is not None else seed,
         "path": wish.path,
         **kind.given,
     }
@@ -227,7 +230,7 @@ def _problems(wish: Wish, kind: Kind) -> dict[str, str]:
     elif wish.provider is not None and wish.provider not in kind.where:
         found["kind"] = f"this never happens at {wish.provider}, only at {', '.join(kind.where)}"
     if not 0 < wish.share <= 1:
-        found["share"] = "the share of requests is more than 0 and at most 1, such as 0.1 for each tenth"
+        found["share"] = "the share of requests is more than 0 and at most all of them"
     if wish.count is not None and not 1 <= wish.count <= _COUNT_MOST:
         found["count"] = f"how many times is a whole number from 1 to {_COUNT_MOST:,}"
     if not 0 <= wish.after <= _COUNT_MOST:
@@ -271,6 +274,8 @@ def _control() -> Control:
             f"the simulator on {address} keeps its state in another folder than {folder()}: "
             "it is set where it was started"
         ) from None
+    except OSError as problem:
+        raise BadInput(f"the simulator's token in {folder()} cannot be read: {problem.strerror}") from None
     return Control(folder(), address, token, patience_s=_PATIENCE_S)
 
 
@@ -384,7 +389,7 @@ def _reasons(found: Iterable[reconcile.Difference], held: Mapping[UUID, str]) ->
         counts[words] += 1
         added[words] += (each.billed_micros or 0) - (each.booked_micros or 0)
         kept[words] += each.held_micros or 0
-    reasons = [Reason(words, count, added[words], kept[words]) for words, count in counts.items()]
+    reasons = [Reason(words, several, added[words], kept[words]) for words, several in counts.items()]
     return sorted(reasons, key=lambda each: (-abs(each.difference_micros), each.words))
 
 
