@@ -281,7 +281,7 @@ def test_the_shell_chooses_and_says_why_and_what_it_may_cost_at_most(shell):
     told = shell("--among", "openai,flux", "--by", "cheapest")
     assert told.exit_code == 0, told.output
     assert "cheapest: $0.030" in told.output
-    assert "At most" in told.output
+    assert "If others take over" in told.output
     assert Generation.objects.get().provider_id == "flux"
 
 

@@ -335,7 +335,7 @@ def _show_offer(ask: Ask, offered: Offer, key: str) -> None:
         ("From", _from(ask, offered)),
         *([("Chosen", words) for words in dict.fromkeys(each.because for each in offered.routes)]),
         *(
-            [("At most", money(offered.most_micros, simulated=False))]
+            [("If others take over", money(offered.most_micros, simulated=False))]
             if offered.routes and offered.most_micros != offered.expected_micros
             else []
         ),
