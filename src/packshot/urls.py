@@ -46,6 +46,7 @@ urlpatterns: list[URLPattern] = [
     path("admin/queue", queue.queue, name="queue"),
     path("admin/queue/retry", queue.retry, name="queue_retry"),
     path("admin/queue/cancel", queue.cancel, name="queue_cancel"),
+    path("admin/queue/follow", queue.follow, name="queue_follow"),
     path("admin/queue/bring", queue.bring, name="queue_bring"),
     path("admin/queue/resolve", queue.resolve, name="queue_resolve"),
     path("admin/queue/<uuid:generation_id>", queue.generation, name="generation"),

@@ -1,5 +1,6 @@
 """Midjourney from a grid to one of its four, the whole way: asked, queued, made, kept, gone on from, paid."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from packshot.providers.http import GuardedClient
 from packshot.providers.midjourney import Midjourney
 from packshot.simulator import Control, SimulatorConfig, running
 from tests import build
+from tests.browser import story
 from tests.integration.test_callbacks_worker import all_done, dollars, work
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -112,3 +114,49 @@ def test_a_parameter_in_a_prompt_is_refused_before_anything_is_queued(desk, sett
     with pytest.raises(BadInput, match="--repeat"):
         generate.offer(Ask(rows, "midjourney", prompt="{{name}} on slate"), ADA)
     assert not Generation.objects.exists()
+
+
+# -- the same by the page ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def admin(client):
+    client.force_login(story.person())
+    return client
+
+
+def fields(html: str, model: str) -> dict[str, str]:
+    """What the page's form would send for this way on."""
+    form = html[html.index('action="/admin/queue/follow"') :].partition("</form>")[0]
+    hidden = dict(re.findall(r'<input type="hidden" name="([\w.-]+)" value="([^"]*)"', form))
+    return {**hidden, "model": model, "quadrant": "2"}
+
+
+def test_the_page_offers_the_four_and_asks_once_at_the_price_on_the_button(desk, simulator, settings, admin):
+    grid, _ = grid_of(desk, settings)
+    html = admin.get(f"/admin/queue/{grid.generation_id}").text
+    assert "Make it alone $0." in html
+    assert "Make four like it $0." in html
+    sent = fields(html, "midjourney-upscale")
+    for _ in range(2):  # a double click
+        assert admin.post("/admin/queue/follow", sent).status_code == 303
+    made_by_page = Generation.objects.exclude(pk=grid.generation_id).get()
+    assert (made_by_page.model, made_by_page.options) == ("midjourney-upscale", {"quadrant": 2})
+    assert made_by_page.inputs[0]["image_id"] == str(grid.id)
+    assert made_by_page.product_id == grid.product_id
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"quadrant": "5"}, {"quadrant": ""}, {"model": "midjourney-8.1"}, {"model": "x"}]
+)
+def test_the_page_refuses_what_is_no_way_on(desk, simulator, settings, admin, wrong):
+    grid, _ = grid_of(desk, settings)
+    sent = fields(admin.get(f"/admin/queue/{grid.generation_id}").text, "midjourney-upscale")
+    admin.post("/admin/queue/follow", sent | wrong)
+    assert Generation.objects.count() == 1
+
+
+def test_one_alone_offers_nothing_more(desk, simulator, settings, admin):
+    grid, ask = grid_of(desk, settings)
+    one = made(desk, settings, going_on(ask, grid, "midjourney-upscale", 1), "the first of it")
+    assert "/admin/queue/follow" not in admin.get(f"/admin/queue/{one.generation_id}").text

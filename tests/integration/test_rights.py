@@ -32,6 +32,7 @@ ADDRESSES: dict[str, list[object]] = {
     "queue_retry": [],
     "queue_cancel": [],
     "queue_bring": [],
+    "queue_follow": [],
     "queue_resolve": [],
     "generation": ["00000000-0000-7000-8000-000000000000"],
     "budgets": [],

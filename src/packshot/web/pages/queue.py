@@ -4,7 +4,7 @@ cancel and settle, for one, for several, or for all that match."""
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -14,9 +14,10 @@ from django.views.decorators.http import require_safe
 from packshot import reports
 from packshot.accounts import Actor
 from packshot.events import Happening
-from packshot.flows import by_hand, generate
+from packshot.flows import by_hand, follow_up, generate
 from packshot.flows.desk import quoting
-from packshot.flows.generate import Resolution
+from packshot.flows.follow_up import Grid
+from packshot.flows.generate import PriceRose, Resolution
 from packshot.generations.models import GENERATION_STATUSES
 from packshot.imaging.header import MAX_BYTES
 from packshot.kernel.errors import BadInput, OverBudget
@@ -27,7 +28,7 @@ from packshot.providers.contract import ImageRequest, model_card
 from packshot.reports import GenerationRow, ImageTile, monitor
 from packshot.reports.monitor import Detail, Filter, Listing, Match, Tally
 from packshot.web import live, remedies, words
-from packshot.web.answers import Toast, answer, refuse
+from packshot.web.answers import Link, Toast, answer, refuse
 from packshot.web.live import Topic
 from packshot.web.remedies import Note, Turn
 from packshot.web.security import actor_of, needs
@@ -183,6 +184,8 @@ class Panel:
     may_cancel: bool
     settling: Settling | None
     settled_by_others: bool
+    grid: Grid | None = None  # of four, of which one can be taken
+    key: str = ""  # of the request that goes on from it
     to_copy: str | None = None  # what to paste where the image is made by hand, for who may bring it
 
 
@@ -266,6 +269,8 @@ def _panel(detail: Detail, actor: Actor, settling: Settling | None = None) -> Pa
         may_cancel=may and row.status in CANCELLABLE and row.cancel_requested_at is None,
         settling=(settling or Settling()) if unsettled and actor.may("resolve_uncertain") else None,
         settled_by_others=unsettled and not actor.may("resolve_uncertain"),
+        grid=follow_up.grid_of(row.id, row.provider) if may and row.status == "completed" else None,
+        key=uuid4().hex,
         to_copy=_to_copy(detail) if may else None,
     )
 
@@ -429,6 +434,30 @@ def cancel(request: HttpRequest) -> HttpResponse:
     if rest:
         told.append(f"{words.count(rest)} had ended already")
     return _done(request, ", ".join(told), open_ones, chosen.then)
+
+
+@needs("generate")
+def follow(request: HttpRequest) -> HttpResponse:
+    """Go on from one of the four of a grid, at the price that was on the button."""
+    if request.method != "POST":
+        return HttpResponseRedirect(reverse("queue"))
+    key, image = _uuid(request.POST.get("generation")), _uuid(request.POST.get("image"))
+    if key is None or image is None:
+        raise Http404
+    then, model = reverse("generation", args=[key]), request.POST.get("model", "")
+    agreed, chosen = request.POST.get(f"agreed-{model}", ""), request.POST.get("quadrant", "")
+    try:
+        asked = generate.request(
+            follow_up.of(image, model, int(chosen) if chosen.isdecimal() else 0),
+            actor_of(request),
+            request_key=request.POST.get("request_key", "")[:64],
+            agreed_micros=int(agreed) if agreed.isdecimal() and len(agreed) < 16 else None,
+        )
+    except (BadInput, OverBudget, PriceRose) as problem:
+        return refuse(request, problem, then=then)
+    said = "asked for already" if asked.repeated else "asked for"
+    link = Link(reverse("generation", args=[asked.generation_ids[0]]), "Show")
+    return answer(request, Toast(f"1 image {said}", link=link, asked=asked.key), then=then)
 
 
 @needs("generate")
