@@ -337,7 +337,9 @@ def test_new_rows_wait_while_somebody_reads_and_counts_go_on(queue, provider, me
     expect(page.locator(ROW)).to_have_count(4)  # nobody reads: they slide in
     box(page, ids(page)[1]).click()
     before = ids(page)
-    story.ask(provider, 2)
+    story.ask(provider, 1)
+    expect(page.locator("#newer")).to_contain_text(re.compile(r"1 newer generation$"))
+    story.ask(provider, 1)
     expect(page.locator("#newer")).to_contain_text("2 newer generations")
     assert ids(page) == before
     expect(page.get_by_role("link", name=re.compile(r"Pending\s*6"))).to_be_visible(timeout=8_000)

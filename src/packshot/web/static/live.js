@@ -137,6 +137,8 @@ const holdBack = (fresh, list) => {
   if (!button) return;
   button.hidden = false;
   button.querySelector("[data-count]").textContent = waiting.size;
+  const noun = button.querySelector("[data-one]");
+  noun.textContent = waiting.size === 1 ? noun.dataset.one : noun.dataset.more;
 };
 
 /** Put a new thing where it belongs. Whether it is to be seen now. */
