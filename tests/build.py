@@ -55,9 +55,20 @@ class StandIn:
         self.expected = self.price if expected is None else micros(expected)
         self.price_version = "stand-in-1"
         self.free = False
+        self.retired: str | None = None  # the model's successor, once it is gone
 
     def models(self) -> tuple[ModelCard, ...]:
-        return (ModelCard("stand-in", "Stand-in", self.name, "direct", deadline_s=30),)
+        return (
+            ModelCard(
+                "stand-in",
+                "Stand-in",
+                self.name,
+                "direct",
+                deadline_s=30,
+                retired=self.retired is not None,
+                successor=self.retired,
+            ),
+        )
 
     def quote(self, request: ImageRequest) -> Quote:
         if request.model != "stand-in":

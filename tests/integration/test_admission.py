@@ -10,6 +10,7 @@ from django.utils import timezone
 from packshot import generations, ledger
 from packshot.events.models import Event
 from packshot.flows import admit, generate
+from packshot.flows.check import check
 from packshot.generations.models import Attempt, Generation, ProviderRecord
 from packshot.kernel.errors import BadInput
 from packshot.kernel.money import micros
@@ -63,6 +64,18 @@ def test_an_unknown_price_is_not_spent(provider):
     build.asked(provider)
     assert build.claimed(provider) == []
     assert Generation.objects.get().wait_reason == "price"
+
+
+def test_what_waited_for_a_model_until_it_was_retired_fails_for_nothing_and_names_the_next(provider):
+    build.budget("10")
+    (waiting,) = build.asked(provider)
+    provider.retired = "stand-in-2"
+    assert build.claimed(provider) == []
+    ended = Generation.objects.get(pk=waiting)
+    assert (ended.status, ended.error_kind, ended.actual_micros) == ("failed", "retired_model", 0)
+    assert ended.error_message.endswith("was retired by Stand-in while this waited; use stand-in-2")
+    assert build.balances() == (0, 0)
+    assert check().problems == ()
 
 
 def test_a_price_that_moved_is_quoted_again_before_it_is_held(provider):

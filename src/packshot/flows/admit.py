@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
 
-from packshot import events, generations, ledger
+from packshot import catalogue, events, generations, ledger, reports
 from packshot.events import Happening
 from packshot.flows import prices
 from packshot.flows.transaction import gathered
-from packshot.generations import Candidate, Claim
+from packshot.generations import SHARED_SLOT, Candidate, Claim
 from packshot.kernel.errors import BadInput
 from packshot.kernel.faults import fault_point
 from packshot.kernel.ids import uuid7
@@ -57,6 +57,9 @@ def admit(
         ready = generations.candidates(provider.name, simulated=gate.simulated, limit=min(most, gate.room))
         if ready:
             fault_point("queue.claimed")
+        gone = [each for each in ready if _retired(provider, each)]
+        counted = _end_retired(provider, gone)
+        ready = [each for each in ready if each not in gone] if gone else ready
         priced, parked = _price(provider, ready, gate.price_edition)
         wishes = {
             claim.attempt_id: Wish(
@@ -80,8 +83,10 @@ def admit(
         generations.open_attempts(claims, process_id=process_id)
         generations.park(parked, look_again_s=look_again_s)
         generations.take(provider.name, len(claims))
+        reports.add(counted, slot=SHARED_SLOT)
         events.tell(
             [
+                *(_news(each.id, "failed", each) for each in gone),
                 *(_news(claim.generation.id, "processing", claim.generation) for claim in claims),
                 *(
                     _news(each.id, "waiting", each, reason=parked[each.id][0])
@@ -93,6 +98,40 @@ def admit(
     if claims:
         fault_point("attempt.committed")
     return claims
+
+
+def _retired(provider: Provider, candidate: Candidate) -> bool:
+    card = model_card(provider, candidate.model)
+    return card is not None and card.retired
+
+
+def _end_retired(provider: Provider, gone: Sequence[Candidate]) -> list[reports.Delta]:
+    """Their model was retired while they waited: they fail for nothing, and a route asks the next provider.
+
+    Returns what is to be counted, after the budgets.
+    """
+    if not gone:
+        return []
+    successors = {each.model: card.successor for each in gone if (card := model_card(provider, each.model))}
+    ended_at = generations.step_generations(
+        [
+            generations.Step(
+                each.id,
+                "failed",
+                added_micros=0,
+                error_kind="retired_model",
+                error_message=f"{each.model} was retired by {provider.label} while this waited"
+                + (f"; use {successors[each.model]}" if successors.get(each.model) else ""),
+            )
+            for each in gone
+        ]
+    )
+    catalogue.record_outcomes([catalogue.Outcome(each.product_id, "failed") for each in gone])
+    return [
+        reports.Delta(ended, each.provider, each.model, each.simulated, failed=1)
+        for each in gone
+        if (ended := ended_at[each.id]) is not None
+    ]
 
 
 def _price(
