@@ -39,6 +39,8 @@ CROSS JOIN LATERAL (
         -- Quarantined ones end with an attempt that was given back, and so do those whose picture was not there.
         WHEN 'failed' THEN its.last_state IN ('failed_free', 'failed_charged', 'charged_no_image')
             OR (its.last_state = 'released' AND generation.error_kind IN ('worker_lost', 'bad_input_image'))
+            -- Its model went while it waited, before anything was ever sent.
+            OR (its.last_state IN ('none', 'released') AND generation.error_kind = 'retired_model')
         WHEN 'uncertain' THEN its.last_state = 'uncertain'
         ELSE false
     END
