@@ -80,6 +80,8 @@ def test_by_keyboard_alone_a_provider_is_found_paused_and_limited(page, admin, s
     live(page)
     page.keyboard.press("e")
     expect(page.locator("#state-flux")).to_contain_text("Paused")
+    # The second press is no double click any more.
+    page.wait_for_function("() => ![...document.forms].some((form) => form._sent)")
     page.keyboard.press("e")
     expect(page.locator("#state-flux")).to_contain_text("Healthy")
     page.get_by_label("At once", exact=True).focus()
