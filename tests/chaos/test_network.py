@@ -29,7 +29,7 @@ PRODUCTS = 2_500
 ROUNDS = [0, *(pytest.param(number, marks=pytest.mark.nightly) for number in range(1, 10))]
 FENCE, WAKER = b"packshot fence", b"packshot waker"
 COMMIT = b"COMMIT\0"
-PAY = {"openai": b"POST /openai/v1/images/generations", "flux": b"POST /flux/v1/"}
+PAY = {"openai": b"POST /openai/v1/images/", "flux": b"POST /flux/v1/"}
 
 
 @dataclass
