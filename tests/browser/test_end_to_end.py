@@ -110,6 +110,15 @@ def site() -> Iterator[Site]:
         running.end()
 
 
+# How many the page showed as completed, noted at every change of the page.
+COUNT_WHAT_LANDS = """
+    window.landed = [];
+    new MutationObserver(() => window.landed.push(
+        document.querySelectorAll('tr[data-list="queue"][data-status="completed"]').length))
+        .observe(document, {subtree: true, childList: true, attributes: true});
+"""
+
+
 def landed(page: Page) -> list[str]:
     """The generations that the page shows as completed, newest first."""
     rows = page.locator('tr[data-list="queue"][data-status="completed"]')
@@ -138,18 +147,18 @@ def test_a_newcomer_imports_asks_and_watches_every_image_land(site: Site, browse
     page.goto(site.url + "/admin/queue")
     page.evaluate("window.neverReloaded = true")
     expect(page.locator(".live[data-state=live]")).to_be_visible()
+    page.evaluate(COUNT_WHAT_LANDS)
 
     skus = [product["sku"] for product in json.loads(site.run("products", "list", "--limit", "20", "--json"))]
     site.run("generate", "--sku", ",".join(skus[:10]), "--provider", "openai", "--yes")
     site.run("generate", "--sku", ",".join(skus[10:20]), "--provider", "flux", "--yes")
-    seen_at_each_look: list[int] = []
     until = time.monotonic() + 90
     while len(landed(page)) < 20:
         assert time.monotonic() < until, f"only {len(landed(page))} of 20 landed; {site.log.read_text()}"
-        seen_at_each_look.append(len(landed(page)))
         page.wait_for_timeout(100)
     # One after the other, not all at the end.
-    assert len(set(seen_at_each_look)) >= 3, seen_at_each_look
+    counted = page.evaluate("window.landed")
+    assert len(set(counted)) >= 3, counted
     overview = context.new_page()
     overview.goto(site.url + "/admin")
     tiles = overview.locator('li[data-list="images"] img')

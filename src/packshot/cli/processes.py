@@ -2,9 +2,11 @@
 
 import asyncio
 import gc
+import os
+import signal
 import sys
 import time
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import django
 import typer
@@ -15,6 +17,9 @@ from packshot.cli.children import Child, Supervisor
 from packshot.cli.database import use_database
 from packshot.cli.screen import many, program, warn
 from packshot.kernel.redaction import redact
+
+if TYPE_CHECKING:
+    from packshot.worker.pay import PayWorker
 
 serve = typer.Typer(add_completion=False)
 work = typer.Typer(add_completion=False)
@@ -124,7 +129,20 @@ def _pay(in_flight: int) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 10, 10)
-    asyncio.run(worker.serve())
+    asyncio.run(_serve(worker))
+
+
+async def _serve(worker: "PayWorker") -> None:
+    await worker.serve()
+    # All is left in good order: a signal that comes while Python cleans up must not make the process look
+    # killed, as it would when the loop has put the system's own handlers back.
+    loop = asyncio.get_running_loop()
+    numbers = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    for number in numbers:
+        loop.remove_signal_handler(number)
+        signal.signal(number, lambda *_: os._exit(0))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
 
 
 def _chores() -> None:
