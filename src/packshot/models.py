@@ -9,6 +9,7 @@ from packshot.catalogue.models import (
     PromptTemplate,
     PromptTemplateVersion,
     Rendition,
+    Triage,
 )
 from packshot.events.models import Event
 from packshot.generations.models import (
@@ -57,5 +58,6 @@ __all__ = [
     "Run",
     "Score",
     "StopSwitch",
+    "Triage",
     "User",
 ]

@@ -39,6 +39,13 @@ def this_shell() -> Actor:
     return Actor(None, f"cli:{name}", Role.ADMINISTRATOR)
 
 
+def who_may(right: str) -> list[tuple[UUID, str]]:
+    """The people who can sign in and hold this right, by name."""
+    roles = [role for role in Role.values if allows(role, right)]
+    found = User.objects.filter(is_active=True, role__in=roles).order_by("username")
+    return list(found.values_list("id", "username"))
+
+
 def audit(actor: Actor, action: str, subject: str, **detail: object) -> None:
     """Write down who did what, in the caller's transaction."""
     AuditEntry.objects.create(

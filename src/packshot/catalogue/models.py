@@ -83,6 +83,36 @@ class Product(models.Model):
         ]
 
 
+class Triage(models.Model):
+    """What people decided of a product that needs attention: not now, or who sees to it."""
+
+    product = models.OneToOneField(
+        "Product", primary_key=True, on_delete=models.PROTECT, related_name="+", serialize=False
+    )
+    # Not shown until then, as long as this is what is wrong with it: another issue is shown at once.
+    snoozed_issue = models.CharField(max_length=20, blank=True)
+    snoozed_until = models.DateTimeField(null=True)
+    snoozed_by_name = models.TextField(blank=True)
+    assignee = models.ForeignKey(
+        "User", null=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(snoozed_issue="", snoozed_until=None)
+                | (~Q(snoozed_issue="") & Q(snoozed_until__isnull=False)),
+                name="packshot_triage_snoozes_an_issue",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                "snoozed_until", condition=Q(snoozed_until__isnull=False), name="packshot_triage_snoozed"
+            ),
+            models.Index("assignee", condition=Q(assignee__isnull=False), name="packshot_triage_by_assignee"),
+        ]
+
+
 class Image(models.Model):
     """A stored result: bytes by content hash, where they came from, what was found in them."""
 

@@ -1,0 +1,206 @@
+"""Products that need attention: by issue, with why, counted, and without those that are put off.
+
+What is wrong with a product is the view's word (`products_needing_attention`); this adds what a person needs
+to decide, and leaves out what somebody put off. Every read is one statement, however many issues there are.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, get_args
+from uuid import UUID
+
+from django.db import connection
+
+from packshot.reports.sql import containing, read
+
+Issue = Literal[
+    "uncertain", "generation_failed", "no_image", "placeholder", "rejected", "low_score", "old_image"
+]
+# From the worst to the least, as in the view.
+ISSUES: tuple[Issue, ...] = get_args(Issue)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which of them: of one issue, by words, of one person, or those put off."""
+
+    issue: Issue | None = None
+    text: str = ""
+    assignee_id: UUID | None = None
+    snoozed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Needing:
+    """A product, its worst issue, and what that issue rests on. What does not apply is None or empty."""
+
+    id: UUID
+    sku: str
+    name: str
+    category_path: str
+    issue: Issue
+    failures: int  # in a row
+    last_attempt: datetime | None
+    image_id: UUID | None  # the active one, else the newest
+    thumb_blob: str | None
+    newest_image_id: UUID | None
+    image_at: datetime | None  # when the active image was made
+    scorer: str
+    score: float | None
+    reason: str  # of the rejection
+    decided_by: str
+    generation_id: UUID | None  # the newest
+    provider: str
+    error_kind: str
+    expected_micros: int | None  # what the newest would cost again
+    assignee: str
+    snoozed_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many products have each issue, without those put off, and how many are put off."""
+
+    by_issue: Mapping[Issue, int]
+    snoozed: int
+
+    @property
+    def total(self) -> int:
+        return sum(self.by_issue.values())
+
+
+_PUT_OFF = """
+    EXISTS (
+        SELECT 1 FROM packshot_triage AS triage
+        WHERE triage.product_id = needing.id AND triage.snoozed_issue = needing.issue_type
+            AND triage.snoozed_until > (SELECT packshot_now())
+    )
+"""
+
+_WITH_REASONS = """
+    SELECT product.id, product.sku, product.name, coalesce(category.path, '') AS category_path,
+        listed.issue_type AS issue, listed.failure_count AS failures, listed.last_attempt,
+        image.id AS image_id, thumb.blob AS thumb_blob, product.newest_image_id,
+        CASE WHEN product.active_image_id IS NOT NULL THEN image.created_at END AS image_at,
+        coalesce(score.scorer, '') AS scorer, score.value AS score,
+        coalesce(review.reason, '') AS reason, coalesce(review.decided_by_name, '') AS decided_by,
+        newest.id AS generation_id, coalesce(newest.provider_id, '') AS provider,
+        coalesce(newest.error_kind, '') AS error_kind, newest.expected_micros,
+        coalesce(person.username, '') AS assignee,
+        CASE WHEN triage.snoozed_issue = listed.issue_type THEN triage.snoozed_until END AS snoozed_until
+    FROM listed
+    JOIN packshot_product AS product ON product.id = listed.id
+    LEFT JOIN packshot_category AS category ON category.id = product.category_id
+    LEFT JOIN packshot_image AS image
+        ON image.id = coalesce(product.active_image_id, product.newest_image_id)
+    LEFT JOIN packshot_rendition AS thumb ON thumb.image_id = image.id AND thumb.spec = 'webp-320'
+    LEFT JOIN packshot_review AS review
+        ON listed.issue_type = 'rejected' AND review.image_id = product.active_image_id AND review.current
+    LEFT JOIN LATERAL (
+        SELECT score.scorer, score.value FROM packshot_score AS score
+        WHERE listed.issue_type = 'low_score' AND score.image_id = product.active_image_id
+        ORDER BY score.value LIMIT 1
+    ) AS score ON true
+    LEFT JOIN LATERAL (
+        SELECT generation.id, generation.provider_id, generation.error_kind, generation.expected_micros
+        FROM packshot_generation AS generation
+        WHERE listed.issue_type IN ('uncertain', 'generation_failed') AND generation.product_id = product.id
+        ORDER BY generation.id DESC LIMIT 1
+    ) AS newest ON true
+    LEFT JOIN packshot_triage AS triage ON triage.product_id = product.id
+    LEFT JOIN packshot_user AS person ON person.id = triage.assignee_id
+    ORDER BY listed.severity, listed.id DESC
+"""
+
+
+def needing(wanted: Wanted, *, each: int, after: UUID | None = None) -> list[Needing]:
+    """At most `each` products of every issue, newest products first; `after` goes on behind one of them."""
+    condition, parameters = _condition(wanted)
+    beyond = " AND needing.id < %(after)s" if after else ""
+    issues = [wanted.issue] if wanted.issue else ISSUES
+    # One issue at a time, so that each reads its own index and no more than it shows.
+    parts = " UNION ALL ".join(
+        f"""(
+        SELECT needing.id, needing.issue_type, needing.severity, needing.last_attempt, needing.failure_count
+        FROM products_needing_attention AS needing
+        WHERE needing.issue_type = '{issue}' AND {condition}{beyond}
+        ORDER BY needing.id DESC LIMIT %(each)s)"""
+        for issue in issues
+    )
+    return read(
+        Needing,
+        f"WITH listed AS MATERIALIZED ({parts}) {_WITH_REASONS}",
+        **parameters,
+        each=each,
+        after=after,
+    )
+
+
+def tally(wanted: Wanted) -> Tally:
+    """The counts of every issue for these words and this person, whatever issue is looked at."""
+    shown, parameters = _condition(Wanted(text=wanted.text, assignee_id=wanted.assignee_id))
+    off, _ = _condition(Wanted(text=wanted.text, assignee_id=wanted.assignee_id, snoozed=True))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT needing.issue_type, count(*) FROM products_needing_attention AS needing
+            WHERE {shown} GROUP BY needing.issue_type
+            UNION ALL
+            SELECT '', count(*) FROM products_needing_attention AS needing
+            WHERE needing.id = ANY (ARRAY(
+                SELECT triage.product_id FROM packshot_triage AS triage
+                WHERE triage.snoozed_until > (SELECT packshot_now())
+            )) AND {off}
+            """,
+            parameters or None,
+        )
+        counts = dict(cursor.fetchall())
+    return Tally({issue: counts.get(issue, 0) for issue in ISSUES}, counts.get("", 0))
+
+
+def ids(wanted: Wanted, *, limit: int) -> list[UUID]:
+    """The products of `wanted` that an image would help, at most `limit`: a charge that nobody knows of is
+    settled first, and is none of them."""
+    condition, parameters = _condition(wanted)
+    issue = "needing.issue_type = %(issue)s" if wanted.issue else "needing.issue_type <> 'uncertain'"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT needing.id FROM products_needing_attention AS needing
+            WHERE {issue} AND {condition} ORDER BY needing.severity, needing.id DESC LIMIT %(limit)s
+            """,
+            {**parameters, "issue": wanted.issue, "limit": limit},
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
+def issues_of(product_ids: Sequence[UUID]) -> list[tuple[UUID, str]]:
+    """What is wrong with each of these; a product without an issue is left out."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT needing.id, needing.issue_type FROM products_needing_attention AS needing
+            WHERE needing.id = ANY(%s::uuid[])
+            """,
+            [list(product_ids)],
+        )
+        return [(product_id, issue) for product_id, issue in cursor.fetchall()]
+
+
+def _condition(wanted: Wanted) -> tuple[str, dict[str, Any]]:
+    parts = [_PUT_OFF if wanted.snoozed else f"NOT {_PUT_OFF}"]
+    parameters: dict[str, Any] = {}
+    if wanted.text:
+        parts.append("(needing.name ILIKE %(text)s OR needing.sku ILIKE %(text)s)")
+        parameters["text"] = containing(wanted.text)
+    if wanted.assignee_id:
+        parts.append(
+            """EXISTS (
+                SELECT 1 FROM packshot_triage AS own
+                WHERE own.product_id = needing.id AND own.assignee_id = %(assignee)s)"""
+        )
+        parameters["assignee"] = wanted.assignee_id
+    if wanted.issue:
+        parameters["issue"] = wanted.issue
+    return " AND ".join(parts), parameters
