@@ -3,7 +3,7 @@
 Google Merchant Center asks that AI images carry it and keep it. The words are IPTC's
 (http://cv.iptc.org/newscodes/digitalsourcetype/): a picture drawn by rule is `algorithmicMedia`, one that a
 trained model made is `trainedAlgorithmicMedia`, a real photo that a model edited is
-`compositeWithTrainedAlgorithmicMedia`.
+`compositeWithTrainedAlgorithmicMedia`. A photo that nobody edited is none of these; nothing is said of it.
 """
 
 import re
@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape, unescape
 
 SourceType = Literal["trainedAlgorithmicMedia", "algorithmicMedia", "compositeWithTrainedAlgorithmicMedia"]
 
-_VOCABULARY = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+VOCABULARY = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 _TOOL_LENGTH = 200  # characters
 _PACKET = (
     '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
@@ -22,30 +22,30 @@ _PACKET = (
     '<rdf:Description rdf:about="" xmlns:xmp="http://ns.adobe.com/xap/1.0/" '
     'xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/">'
     "<xmp:CreatorTool>{tool}</xmp:CreatorTool>"
-    "<Iptc4xmpExt:DigitalSourceType>{source}</Iptc4xmpExt:DigitalSourceType>"
+    "{source}"
     "</rdf:Description></rdf:RDF></x:xmpmeta>"
     '<?xpacket end="r"?>'
 )
+_SOURCE = "<Iptc4xmpExt:DigitalSourceType>{}</Iptc4xmpExt:DigitalSourceType>"
 _WRITTEN = re.compile(
     r"<xmp:CreatorTool>(?P<tool>[^<]*)</xmp:CreatorTool>"
-    r"<Iptc4xmpExt:DigitalSourceType>"
-    + re.escape(_VOCABULARY)
-    + r"(?P<source>\w+)</Iptc4xmpExt:DigitalSourceType>"
+    rf"(?:{_SOURCE.format(re.escape(VOCABULARY) + r'(?P<source>[A-Za-z]+)')})?</rdf:Description>"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """What made an image: a kind of source and the tool, for people (`openai gpt-image-1`)."""
+    """What made an image: a kind of source, if it is one that must be told, and the tool, for people."""
 
-    source: SourceType
+    source: SourceType | None
     tool: str
 
 
 def write_xmp(provenance: Provenance) -> bytes:
     """The XMP packet that says `provenance`, to be laid into an image while it is encoded."""
     printable = "".join(char if char.isprintable() else " " for char in provenance.tool)[:_TOOL_LENGTH]
-    return _PACKET.format(tool=escape(printable), source=_VOCABULARY + provenance.source).encode()
+    source = "" if provenance.source is None else _SOURCE.format(VOCABULARY + provenance.source)
+    return _PACKET.format(tool=escape(printable), source=source).encode()
 
 
 def read_xmp(content: bytes) -> Provenance | None:
@@ -54,6 +54,11 @@ def read_xmp(content: bytes) -> Provenance | None:
     if start < 0:
         return None
     found = _WRITTEN.search(content[start : start + 4_000].decode("utf-8", "replace"))
-    if found is None or found["source"] not in get_args(SourceType):
+    if found is None or found["source"] not in (None, *get_args(SourceType)):
         return None
-    return Provenance(cast(SourceType, found["source"]), unescape(found["tool"]))
+    return Provenance(cast(SourceType | None, found["source"]), unescape(found["tool"]))
+
+
+def source_type(stored: str) -> SourceType | None:
+    """What is to be said of an image with this digital source type; of a photo, nothing."""
+    return cast(SourceType, stored) if stored in get_args(SourceType) else None

@@ -10,38 +10,38 @@ but our provenance.
 """
 
 import json
-import os
 import re
-import signal
 import struct
-import subprocess
-import sys
-import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from types import TracebackType
-from typing import IO, Literal, Self, cast
+from typing import IO, Literal, cast
 
-import packshot
+from packshot.imaging.bounded import (
+    IMAGE_S,
+    MEMORY_BYTES,
+    RECYCLE_AFTER,
+    BoundedChild,
+    ChildDied,
+    read_exactly,
+)
 from packshot.imaging.header import BadImage, read_header
 from packshot.kernel.errors import PackshotError
 
-RenditionType = Literal["image/webp", "image/avif", "image/jpeg"]
+RenditionType = Literal["image/webp", "image/avif", "image/jpeg", "image/png"]
 
 FIRST = ("webp-320",)  # what a list shows the moment an image lands
 NEXT = ("webp-96", "webp-1200")
 LAZY = ("avif-1200",)  # a third smaller than WebP for several times the CPU: made when somebody asks
 
-MEDIA_TYPES: dict[str, RenditionType] = {"webp": "image/webp", "avif": "image/avif", "jpeg": "image/jpeg"}
+MEDIA_TYPES: dict[str, RenditionType] = {
+    "webp": "image/webp",
+    "avif": "image/avif",
+    "jpeg": "image/jpeg",
+    "png": "image/png",
+}
 LARGEST_SIDE_PX = 4096
 
-IMAGE_S = 20.0  # seconds that one image may take, on the wall and in CPU
-MEMORY_BYTES = 1536 * 2**20  # address space of the child
-RECYCLE_AFTER = 200  # images: whatever a decoder leaks goes back to the system
-
-_SPEC = re.compile(r"(webp|avif|jpeg)-([1-9]\d{0,3})")
+_SPEC = re.compile(r"(webp|avif|jpeg|png)-([1-9]\d{0,3})")
 _LENGTHS = struct.Struct(">III")
 
 
@@ -86,7 +86,7 @@ def parse_spec(spec: str) -> tuple[RenditionType, int]:
     return MEDIA_TYPES[found[1]], int(found[2])
 
 
-class Decoder:
+class Decoder(BoundedChild):
     """The parent's end. Starts its child when first needed; threads may share it, one image at a time."""
 
     def __init__(
@@ -96,145 +96,57 @@ class Decoder:
         memory_bytes: int = MEMORY_BYTES,
         recycle_after: int = RECYCLE_AFTER,
     ) -> None:
-        self._image_s = image_s
-        self._memory_bytes = memory_bytes
-        self._recycle_after = recycle_after
-        self._made = 0
-        self._child: subprocess.Popen[bytes] | None = None
-        self._lock = threading.Lock()
+        super().__init__(
+            "packshot.imaging.child", image_s=image_s, memory_bytes=memory_bytes, recycle_after=recycle_after
+        )
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def make(self, content: bytes, specs: Sequence[str], *, xmp: bytes, fit: Fit | None = None) -> Decoded:
+    def make(
+        self,
+        content: bytes,
+        specs: Sequence[str],
+        *,
+        xmp: bytes,
+        fit: Fit | None = None,
+        across: bool = False,
+    ) -> Decoded:
         """The renditions of `content` named by `specs`, in their order, each carrying `xmp`, in the shape of
-        `fit`. Nothing is ever distorted.
+        `fit`. A spec's number is the longest side; `across`, the width. Nothing is distorted or enlarged.
 
         Raises BadImage when these bytes are no image we take, DecoderDied when the child did not survive.
         """
         read_header(content)
         for spec in specs:
             parse_spec(spec)
-        with self._lock:
-            if self._made >= self._recycle_after:
-                self._stop()
-            child = self._running()
-            self._made += 1
-            watch = threading.Timer(self._image_s, child.kill)
-            watch.daemon = True
-            watch.start()
-            try:
-                return self._ask(child, content, specs, xmp, fit)
-            except (EOFError, OSError):
-                how = self._how_it_ended(child)
-                self._stop()
-                raise DecoderDied(f"The image decoder {how}; the image is not shown.") from None
-            except BaseException as problem:
-                if not isinstance(problem, BadImage):
-                    self._stop()  # an answer may be half read: this child is of no more use
-                raise
-            finally:
-                watch.cancel()
-
-    def close(self) -> None:
-        """End the child. The decoder can be used again; it starts another."""
-        with self._lock:
-            self._stop()
-
-    @property
-    def pid(self) -> int | None:
-        """The child's process id while there is one."""
-        child = self._child
-        return None if child is None else child.pid
-
-    def _ask(
-        self,
-        child: subprocess.Popen[bytes],
-        content: bytes,
-        specs: Sequence[str],
-        xmp: bytes,
-        fit: Fit | None,
-    ) -> Decoded:
-        assert child.stdin is not None and child.stdout is not None
-        order = json.dumps({"specs": list(specs), "fit": None if fit is None else asdict(fit)}).encode()
-        child.stdin.write(_LENGTHS.pack(len(order), len(xmp), len(content)))
-        for part in (order, xmp, content):
-            child.stdin.write(part)
-        child.stdin.flush()
-        report = json.loads(_read(child.stdout, int.from_bytes(_read(child.stdout, 4))))
-        if "bad" in report:
-            raise BadImage(report["bad"])
-        renditions = [
-            Rendition(
-                spec=made["spec"],
-                media_type=cast(RenditionType, made["media_type"]),
-                width_px=made["width_px"],
-                height_px=made["height_px"],
-                content=_read(child.stdout, made["bytes"]),
-            )
-            for made in report["renditions"]
-        ]
-        return Decoded(report["width_px"], report["height_px"], renditions)
-
-    def _running(self) -> subprocess.Popen[bytes]:
-        if self._child is not None and self._child.poll() is not None:
-            self._stop()  # it ended while idle
-        if self._child is None:
-            limits = [str(self._memory_bytes), str(self._image_s)]
-            self._child = subprocess.Popen(
-                [sys.executable, "-m", "packshot.imaging.child", *limits],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env=_environment(),
-                start_new_session=True,  # a Ctrl-C meant for the worker lets it finish its image
-            )
-            self._made = 0
-        return self._child
-
-    def _how_it_ended(self, child: subprocess.Popen[bytes]) -> str:
+        order: dict[str, object] = {
+            "specs": list(specs),
+            "fit": None if fit is None else asdict(fit),
+            "across": across,
+        }
         try:
-            code = child.wait(timeout=1)
-        except subprocess.TimeoutExpired:
-            return "stopped answering"
-        if code in (-signal.SIGKILL, -signal.SIGXCPU):
-            return f"was killed (longer than {self._image_s:g} s, or out of memory)"
-        if code < 0:
-            return f"crashed ({signal.Signals(-code).name})"
-        return f"ended early (exit code {code})"
-
-    def _stop(self) -> None:
-        child, self._child = self._child, None
-        if child is None:
-            return
-        child.kill()
-        child.wait()
-        for pipe in (child.stdin, child.stdout):
-            if pipe is not None:
-                with suppress(OSError):
-                    pipe.close()
+            return self.talk(lambda asks, answers: _ask(asks, answers, order, xmp, content))
+        except ChildDied as how:
+            raise DecoderDied(f"The image decoder {how}; the image is not shown.") from None
 
 
-def _read(pipe: IO[bytes], length: int) -> bytes:
-    content = pipe.read(length)
-    if len(content) != length:
-        raise EOFError
-    return content
-
-
-def _environment() -> dict[str, str]:
-    """What the child may know. It decodes hostile bytes, so it gets no key and no address."""
-    return {
-        "PYTHONPATH": str(Path(packshot.__path__[0]).parent),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PATH": os.defpath,
-        "LANG": "C.UTF-8",
-        "VIPS_CONCURRENCY": "1",
-        # Each allocator arena reserves 64 MB of the address space that is all the child has.
-        "MALLOC_ARENA_MAX": "2",
-    }
+def _ask(
+    asks: IO[bytes], answers: IO[bytes], order: dict[str, object], xmp: bytes, content: bytes
+) -> Decoded:
+    encoded = json.dumps(order).encode()
+    asks.write(_LENGTHS.pack(len(encoded), len(xmp), len(content)))
+    for part in (encoded, xmp, content):
+        asks.write(part)
+    asks.flush()
+    report = json.loads(read_exactly(answers, int.from_bytes(read_exactly(answers, 4))))
+    if "bad" in report:
+        raise BadImage(report["bad"])
+    renditions = [
+        Rendition(
+            spec=made["spec"],
+            media_type=cast(RenditionType, made["media_type"]),
+            width_px=made["width_px"],
+            height_px=made["height_px"],
+            content=read_exactly(answers, made["bytes"]),
+        )
+        for made in report["renditions"]
+    ]
+    return Decoded(report["width_px"], report["height_px"], renditions)

@@ -6,6 +6,7 @@
     |-- NoDatabase          embedded: no server can run here; says why and what to set
     |-- StoreDown, StoreFull, MissingBlob    blobs: bytes cannot be kept, or are not there
     |-- BadImage, DecoderDied                imaging: bytes that are no picture, or that killed the decoder
+    |-- NotSealed, BadIdentity               imaging: a copy that could not be signed, and so is not delivered
     |-- CallFailed          providers.http: no complete answer; its kinds say whether anything was sent
     `-- ProviderError       what a provider did with one paid request
         |-- TryLater        busy, charged nothing: ask again after `after_s`
