@@ -114,15 +114,9 @@ def site(settings: Mapping[str, str] | None = None) -> Iterator[dict[str, str]]:
     folder = Path(tempfile.mkdtemp(prefix="packshot-benchmark-", dir="/var/tmp"))
     folder.chmod(0o755)
     cluster = Cluster(folder / "data", settings or {})
-    ours = ("PACKSHOT_", "OPENAI_", "MIDJOURNEY_", "STABILITY_", "FLUX_", "DATABASE_", "BLOB_")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    environment = environment_of(folder / "data")
     try:
-        environment |= {
-            "DATABASE_URL": cluster.ensure_running(),
-            "PACKSHOT_DATA": str(folder / "data"),
-            "PACKSHOT_LOG_LEVEL": "WARNING",
-            "DJANGO_SETTINGS_MODULE": "packshot.settings",
-        }
+        environment["DATABASE_URL"] = cluster.ensure_running()
         subprocess.run(
             [sys.executable, "-m", "django", "migrate", "--verbosity=0"], env=environment, check=True
         )
@@ -130,6 +124,17 @@ def site(settings: Mapping[str, str] | None = None) -> Iterator[dict[str, str]]:
     finally:
         cluster.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def environment_of(data: Path) -> dict[str, str]:
+    """What the processes of a site with this data folder are told, but for its database: nothing of ours."""
+    ours = ("PACKSHOT_", "OPENAI_", "MIDJOURNEY_", "STABILITY_", "FLUX_", "DATABASE_", "BLOB_")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return environment | {
+        "PACKSHOT_DATA": str(data),
+        "PACKSHOT_LOG_LEVEL": "WARNING",
+        "DJANGO_SETTINGS_MODULE": "packshot.settings",
+    }
 
 
 def in_a_process_of_its_own(script: str, *arguments: str, environment: Mapping[str, str]) -> dict[str, float]:
