@@ -147,7 +147,9 @@ def test_two_processes_looking_at_once_leave_one_rendition_a_size():
         ("crop", "input", (400, 400)),
     ],
 )
-def test_copies_come_in_the_shape_that_was_asked_for_as_the_site_says(provider, fit, shape, size):
+def test_copies_of_what_was_asked_for_before_fits_were_written_down_are_as_the_site_says(
+    provider, fit, shape, size
+):
     preferences.set("shape_fit", fit, "ada")
     image = landed(provider, picture())
     Generation.objects.update(shape=shape)
@@ -156,3 +158,13 @@ def test_copies_come_in_the_shape_that_was_asked_for_as_the_site_says(provider, 
     assert (made.width_px, made.height_px) == size
     image.refresh_from_db()
     assert (image.width_px, image.height_px) == (400, 400), "the image itself stays as it came"
+
+
+def test_a_later_word_of_the_site_does_not_change_what_was_asked_for(provider):
+    image = landed(provider, picture())
+    Generation.objects.update(shape="4:5", shape_fit="pad")
+    look.look_at(image.id)
+    preferences.set("shape_fit", "crop", "ada")
+    look.make_rendition(image.id, "avif-1200")
+    sizes = Rendition.objects.filter(image=image, spec__endswith="-1200").values_list("width_px", "height_px")
+    assert set(sizes) == {(400, 500)}

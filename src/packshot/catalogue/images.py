@@ -225,6 +225,7 @@ class ToDecode:
     state: str
     created_at: datetime
     shape: str | None  # that was asked for; None: nobody asked for one
+    shape_fit: str | None  # as was said then; empty: from before it was written down
 
 
 def to_decode(image_id: UUID) -> ToDecode | None:
@@ -240,6 +241,7 @@ def to_decode(image_id: UUID) -> ToDecode | None:
             "state",
             "created_at",
             "generation__shape",
+            "generation__shape_fit",
         )
         .first()
     )

@@ -188,11 +188,16 @@ class PromptTemplate(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     name = models.CharField(max_length=120)
     category = models.ForeignKey("Category", null=True, on_delete=models.PROTECT, related_name="+")
+    # How copies come into the shape that was asked for: crop, pad; empty: as the site says.
+    shape_fit = models.CharField(max_length=4, blank=True, default="", db_default="")
     archived_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
         constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(shape_fit__in=["", "crop", "pad"]), name="packshot_template_fit_is_known"
+            ),
             models.UniqueConstraint(
                 "name", condition=Q(archived_at=None), name="packshot_template_name_once"
             ),

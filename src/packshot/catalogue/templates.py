@@ -25,12 +25,14 @@ class Wording:
     template: str
     number: int
     text: str
+    shape_fit: str = ""  # crop or pad; empty: as the site says
 
 
 def template_by_name(name: str) -> Wording:
     """The newest wording of the template called `name`."""
     version = (
         PromptTemplateVersion.objects.filter(template__name=name, template__archived_at=None)
+        .select_related("template")
         .order_by("-number")
         .first()
     )
@@ -41,7 +43,7 @@ def template_by_name(name: str) -> Wording:
         raise BadInput(
             f"there is no template {name!r}; there are {', '.join(names) or 'none yet'}", field="template"
         )
-    return Wording(version.id, name, version.number, version.text)
+    return Wording(version.id, name, version.number, version.text, version.template.shape_fit)
 
 
 def templates_for(category_paths: Sequence[str]) -> dict[str, Wording]:
@@ -50,7 +52,7 @@ def templates_for(category_paths: Sequence[str]) -> dict[str, Wording]:
         cursor.execute(
             """
             SELECT DISTINCT ON (template.id) coalesce(category.path, ''), template.name, version.id,
-                version.number, version.text
+                version.number, version.text, template.shape_fit
             FROM packshot_prompttemplate AS template
             JOIN packshot_prompttemplateversion AS version ON version.template_id = template.id
             LEFT JOIN packshot_category AS category ON category.id = template.category_id
@@ -60,7 +62,8 @@ def templates_for(category_paths: Sequence[str]) -> dict[str, Wording]:
             [GENERAL],
         )
         known = {
-            path: Wording(key, name, number, text) for path, name, key, number, text in cursor.fetchall()
+            path: Wording(key, name, number, text, fit)
+            for path, name, key, number, text, fit in cursor.fetchall()
         }
     chosen: dict[str, Wording] = {}
     for path in category_paths:
@@ -124,6 +127,7 @@ class TemplateRow:
     text: str
     by_name: str | None  # None: it came with Packshot, or from the command line
     at: datetime
+    shape_fit: str  # crop or pad; empty: as the site says
 
     @property
     def general(self) -> bool:
@@ -151,7 +155,7 @@ class Overtaken(PackshotError):
 
 _NEWEST = """
     SELECT template.id, template.name, category.path, template.archived_at, version.number, version.text,
-        person.username, version.created_at
+        person.username, version.created_at, template.shape_fit
     FROM packshot_prompttemplate AS template
     JOIN LATERAL (
         SELECT * FROM packshot_prompttemplateversion AS each WHERE each.template_id = template.id
@@ -261,6 +265,20 @@ def products_to_try(text: str = "", *, category_path: str | None = None, limit: 
     return [
         ProductRow(key, sku, name, words, path or "", facts) for key, sku, name, words, path, facts in rows
     ]
+
+
+FITS = ("crop", "pad")
+
+
+def set_shape_fit(template_id: UUID, fit: str) -> bool:
+    """How copies of its images come into their shape from now on; empty: as the site says. False: it was so.
+    What was asked for keeps what held then."""
+    if fit and fit not in FITS:
+        raise BadInput(f"{fit!r} is none of {', '.join(FITS)}", field="shape_fit")
+    if _locked(template_id).shape_fit == fit:
+        return False
+    PromptTemplate.objects.filter(pk=template_id).update(shape_fit=fit)
+    return True
 
 
 def set_archived(template_id: UUID, *, archived: bool) -> bool:

@@ -56,6 +56,7 @@ class Ask:
     negative_prompt: str = ""
     # Pictures to go by or to change, the same for each product (flows/inputs.py).
     inputs: Sequence[Given] = ()
+    shape_fit: str | None = None  # crop or pad; None: as the template, or else the site, says
     route: Route | None = None  # who is asked is chosen so; `provider` and `model` then say nothing
 
 
@@ -247,7 +248,7 @@ def _drawn(ask: Ask) -> _Drawn:
         successor = f"; use {card.successor}" if card.successor else ""
         raise BadInput(f"{card.id} was retired by {provider.label}{successor}", field="model")
     texts = _wordings(ask, card)
-    brand = str(preferences.get("brand_style"))
+    brand, site_fit = str(preferences.get("brand_style")), str(preferences.get("shape_fit"))
     inputs = tuple(ask.inputs)
     pictures = tuple(each.picture() for each in inputs)
     if card.kind == "follow_up" and any(each.role == "image" and each.handle is None for each in pictures):
@@ -260,7 +261,7 @@ def _drawn(ask: Ask) -> _Drawn:
     missing: list[Missing] = []
     note = ""
     for product in ask.products:
-        version_id, text = texts[product.category_path]
+        version_id, text, fit = texts[product.category_path]
         rendered = prompts.render(text, facts_of(product), brand)
         if rendered.missing:
             missing.append(Missing(product.sku, rendered.missing))
@@ -298,6 +299,7 @@ def _drawn(ask: Ask) -> _Drawn:
                 price_version=quote.price_version,
                 negative_prompt=ask.negative_prompt,
                 inputs=inputs,
+                shape_fit=ask.shape_fit or fit or site_fit,
             )
         )
     return _Drawn(card.id, state.simulated, tuple(wanted), tuple(missing), note)
@@ -550,23 +552,24 @@ def _provider(name: str) -> tuple[Provider, Switch]:
     return known[name], state
 
 
-def _wordings(ask: Ask, card: ModelCard) -> dict[str, tuple[UUID | None, str]]:
-    """The prompt text for each category among the products, checked once each. A model that needs no words,
-    such as one that removes a background, gets those only that were meant for it."""
+def _wordings(ask: Ask, card: ModelCard) -> dict[str, tuple[UUID | None, str, str]]:
+    """The prompt text for each category among the products, checked once each, and how its template fits a
+    shape. A model that needs no words, such as one that removes a background, gets those only that were meant
+    for it."""
     paths = {product.category_path for product in ask.products}
     if not card.needs_prompt and not ask.prompt and ask.template is None:
-        return dict.fromkeys(paths, (None, ""))
+        return dict.fromkeys(paths, (None, "", ""))
     if ask.prompt is not None:
-        chosen: dict[str, tuple[UUID | None, str]] = dict.fromkeys(paths, (None, ask.prompt))
+        chosen: dict[str, tuple[UUID | None, str, str]] = dict.fromkeys(paths, (None, ask.prompt, ""))
     elif ask.template is not None:
         version = catalogue.template_by_name(ask.template)
-        chosen = dict.fromkeys(paths, (version.id, version.text))
+        chosen = dict.fromkeys(paths, (version.id, version.text, version.shape_fit))
     else:
         chosen = {
-            path: (version.id, version.text)
+            path: (version.id, version.text, version.shape_fit)
             for path, version in catalogue.templates_for(sorted(paths)).items()
         }
-    for _, text in chosen.values():
+    for _, text, _ in chosen.values():
         problems = prompts.problems(text)
         if problems:
             raise BadInput(f"the prompt cannot be used: {'; '.join(problems)}", field="template")
@@ -591,6 +594,8 @@ def _fingerprint(ask: Ask) -> str:
         asked += [ask.negative_prompt, [[each.role, each.blob, each.image_id] for each in ask.inputs]]
     if ask.route is not None:
         asked.append(asdict(ask.route))
+    if ask.shape_fit is not None:
+        asked.append(ask.shape_fit)
     body = json.dumps(asked, sort_keys=True, default=str)
     return hashlib.sha256(body.encode()).hexdigest()
 

@@ -106,8 +106,11 @@ def _make(image: ToDecode, content: bytes, specs: tuple[str, ...]) -> None:
 
 
 def _fit(image: ToDecode) -> Fit | None:
-    """How its copies come into the shape that was asked for; the image itself stays as it came."""
-    how = preferences.get("shape_fit")
+    """How its copies come into the shape that was asked for; the image itself stays as it came.
+
+    As was said when it was asked for: copies that are made later agree with those that are there.
+    """
+    how = image.shape_fit or preferences.get("shape_fit")
     found = _SHAPE.fullmatch(image.shape or "")
     if found is None or how == "keep":
         return None

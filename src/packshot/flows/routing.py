@@ -258,6 +258,7 @@ def _hand_over(left: Stranded, hop: Hop, then: Sequence[Hop], quote: Quote, pass
                 prompt=left.prompt,
                 template_version_id=left.template_version_id,
                 shape=left.shape,
+                shape_fit=left.shape_fit,
                 images=left.images,
                 seed=None,  # another model's seed means nothing here, and neither do its options
                 options={},

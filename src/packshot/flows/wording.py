@@ -95,6 +95,21 @@ def restore(template_id: UUID, actor: Actor) -> bool:
     return _set_archived(template_id, actor, archived=False)
 
 
+def set_shape_fit(template_id: UUID, fit: str, actor: Actor) -> bool:
+    """Say how copies of its images come into their shape: crop, pad, or empty for what the site says.
+
+    False: it was so. Images that were asked for before keep what held then.
+    """
+    _may(actor)
+    with transaction.atomic():
+        changed = templates.set_shape_fit(template_id, fit)
+        if changed:
+            template = templates.template_by_id(template_id)
+            assert template is not None, "it was just changed"
+            audit(actor, "set shape fit", template.name, fit=fit or "site")
+    return changed
+
+
 def typed(text: str) -> str:
     """What somebody wrote into a form: line ends as everywhere else, nothing that cannot be stored."""
     return cleaned(text).strip()

@@ -121,6 +121,9 @@ class Generation(models.Model):
         "PromptTemplateVersion", null=True, on_delete=models.PROTECT, related_name="+", db_index=False
     )
     shape = models.CharField(max_length=12, default="1:1")
+    # How its copies come into that shape, as template and site said when it was asked for: crop, pad, keep.
+    # Empty: from before that was written down.
+    shape_fit = models.CharField(max_length=4, blank=True, default="", db_default="")
     images = models.SmallIntegerField(default=1)
     seed = models.BigIntegerField(null=True)
     options = models.JSONField(default=dict)

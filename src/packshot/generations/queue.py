@@ -67,6 +67,7 @@ class Wanted:
     retry_of: UUID | None = None
     negative_prompt: str = ""
     inputs: tuple[Given, ...] = ()
+    shape_fit: str = ""  # crop, pad or keep
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,23 +162,23 @@ def request(
         cursor.execute(
             """
             INSERT INTO packshot_generation (id, request_id, run_id, product_id, provider_id, model,
-                simulated, prompt, template_version_id, shape, images, seed, options, negative_prompt, inputs,
-                asked_by_id, asked_by_name, retry_of_id, priority, lane, status, wait_detail, attempts,
-                worker_deaths, expected_micros, ceiling_micros, price_version, cost_unknown, error_kind,
-                error_message, created_at, updated_at)
+                simulated, prompt, template_version_id, shape, shape_fit, images, seed, options,
+                negative_prompt, inputs, asked_by_id, asked_by_name, retry_of_id, priority, lane, status,
+                wait_detail, attempts, worker_deaths, expected_micros, ceiling_micros, price_version,
+                cost_unknown, error_kind, error_message, created_at, updated_at)
             SELECT item.id, %(key)s, %(run)s, item.product_id, item.provider, item.model, item.simulated,
-                item.prompt, item.template_version_id, item.shape, item.images, item.seed, item.options,
-                item.negative_prompt, item.inputs, %(person)s, %(name)s, item.retry_of, item.priority,
-                %(lane)s, 'pending', '', 0, 0, item.expected, item.ceiling, item.price_version, false, '', '',
-                now(), now()
+                item.prompt, item.template_version_id, item.shape, item.fit, item.images, item.seed,
+                item.options, item.negative_prompt, item.inputs, %(person)s, %(name)s, item.retry_of,
+                item.priority, %(lane)s, 'pending', '', 0, 0, item.expected, item.ceiling,
+                item.price_version, false, '', '', now(), now()
             FROM unnest(%(ids)s::uuid[], %(products)s::uuid[], %(providers)s::text[], %(models)s::text[],
                 %(simulated)s::boolean[], %(prompts)s::text[], %(templates)s::uuid[], %(shapes)s::text[],
                 %(images)s::smallint[], %(seeds)s::bigint[], %(options)s::jsonb[], %(negatives)s::text[],
                 %(inputs)s::jsonb[], %(retries)s::uuid[], %(priorities)s::smallint[], %(expected)s::bigint[],
-                %(ceilings)s::bigint[], %(versions)s::text[])
+                %(ceilings)s::bigint[], %(versions)s::text[], %(fits)s::text[])
                 AS item (id, product_id, provider, model, simulated, prompt, template_version_id, shape,
                     images, seed, options, negative_prompt, inputs, retry_of, priority, expected, ceiling,
-                    price_version)
+                    price_version, fit)
             """,
             {
                 "key": key,
@@ -193,6 +194,7 @@ def request(
                 "prompts": [each.prompt for each in wanted],
                 "templates": [each.template_version_id for each in wanted],
                 "shapes": [each.shape for each in wanted],
+                "fits": [each.shape_fit for each in wanted],
                 "images": [each.images for each in wanted],
                 "seeds": [each.seed for each in wanted],
                 "options": [Jsonb(dict(each.options)) for each in wanted],

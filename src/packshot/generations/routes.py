@@ -61,6 +61,7 @@ class Stranded:
     most_micros: int | None
     sku: str
     spent_micros: int  # what it has cost, and what it may have
+    shape_fit: str
 
 
 def write_routes(routes: Sequence[Routed]) -> None:
@@ -121,7 +122,8 @@ def stranded(*, patience_s: float, limit: int) -> list[Stranded]:
                 generation.priority, generation.asked_by_id, generation.asked_by_name,
                 generation.negative_prompt, generation.inputs, generation.error_kind, route.by, route."then",
                 route.most_micros, product.sku, coalesce(generation.actual_micros, 0)
-                    + CASE WHEN generation.cost_unknown THEN coalesce(generation.ceiling_micros, 0) ELSE 0 END
+                    + CASE WHEN generation.cost_unknown THEN coalesce(generation.ceiling_micros, 0)
+                        ELSE 0 END, generation.shape_fit
             FROM packshot_route AS route
             JOIN packshot_generation AS generation ON generation.id = route.generation_id
             JOIN packshot_provider AS provider ON provider.name = generation.provider_id
