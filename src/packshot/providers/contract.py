@@ -5,12 +5,13 @@ It never retries: a paid request leaves at most once per attempt, and what to do
 error's class (`packshot.kernel.errors`). `conformance.py` holds the checks that any adapter's author can run.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Literal, Protocol, runtime_checkable
 from uuid import UUID
 
+from packshot.kernel.errors import ProviderError
 from packshot.kernel.money import Micros
 from packshot.providers.http import GuardedClient
 
@@ -18,6 +19,8 @@ MediaType = Literal["image/png", "image/webp", "image/jpeg"]
 # The shape of what an edit gives back when it keeps that of the picture it was given.
 AS_INPUT = "input"
 JsonValue = Any  # one JSON document: what a ticket or an option may hold
+# The option of models that can also be asked to take their time for less (`Batches`), and its two values.
+DELIVERY, NOW, BY_TOMORROW = "delivery", "now", "tomorrow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ class ModelCard:
     min_inputs: int = 0  # pictures of the role `image`
     max_inputs: int = 0
     takes_mask: bool = False
+    mask_marks: Literal["white", "transparent"] = "white"  # what in a mask is to be changed
     takes_style: bool = False  # one picture whose style is followed
 
 
@@ -304,6 +308,71 @@ class Inspectable(Protocol):
     async def inspect(self) -> Inspection:
         """Look at the account. Free. Raises nothing that a network can cause: it says so instead."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One request of a batch, and the attempt that it is made for: what the service knows it by."""
+
+    request: ImageRequest
+    attempt: AttemptRef
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How a batch stands, as its service says."""
+
+    state: str  # in the service's own word
+    done: int
+    failed: int
+    total: int
+    ended: bool  # what has no result now never gets one
+    due_at: float | None = None  # Unix seconds: when the service gives up what it has not made
+
+
+@runtime_checkable
+class Batches(Protocol):
+    """What an adapter has besides, when its service makes many images together, within a day, for less.
+
+    Models that can be asked so have the option DELIVERY on their cards. An order is one paid request for all
+    its lines: `order` sends it at most once, and whoever cannot know whether it arrived asks `find`.
+    """
+
+    most_lines: int  # in one order
+
+    async def order(self, lines: Sequence[Line], batch: UUID) -> Ticket:
+        """Send the one paid request, of one model, under the name `batch`; each line has its ticket."""
+        ...
+
+    async def find(self, batch: UUID) -> Ticket | None:
+        """The ticket of the order of that name; None: there is none. Free. Raises what a look may raise."""
+        ...
+
+    async def revoke(self, batch: UUID) -> None:
+        """See to it that an order of that name that `find` does not find cannot arrive any more. Free."""
+        ...
+
+    async def progress(self, ticket: Ticket) -> Progress:
+        """Look once. Free. Raises BadAnswer where the service has it no more."""
+        ...
+
+    def results(self, ticket: Ticket) -> AsyncGenerator[tuple[UUID, Delivery | ProviderError], None]:
+        """What came of each line that has a result, by its attempt, once the order has ended. One at a time:
+        all together may be larger than any memory. Free, and repeatable."""
+        ...
+
+    async def unmade(self, ticket: Ticket) -> ProviderError:
+        """Why a line of an order that has ended has no result."""
+        ...
+
+    async def call_off(self, ticket: Ticket) -> None:
+        """Ask the service to stop. What is made by then comes all the same, and is charged."""
+        ...
+
+
+def by_tomorrow(options: Mapping[str, JsonValue]) -> bool:
+    """Whether a request with these options may take its time, for less."""
+    return options.get(DELIVERY) == BY_TOMORROW
 
 
 def model_card(provider: Provider, model: str) -> ModelCard | None:

@@ -37,6 +37,7 @@ _HalfRead = Callable[[], None]  # called with each piece of an answer's body
 _Idle = dict[_Origin, list[httpcore.AsyncHTTPConnection]]
 
 CONNECT_TIMEOUT_S = 10.0
+MOST_ERROR_BYTES = 1_000_000
 # Servers close idle connections after 5 s and more (uvicorn 5, most proxies 60). Leaving before them means
 # that a paid request does not meet a connection which is just being closed, which would be `Cut`.
 KEEP_IDLE_S = 3.0
@@ -82,6 +83,14 @@ class Redirected(CallFailed):
     def __init__(self, message: str, *, status: int) -> None:
         super().__init__(message)
         self.status = status
+
+
+class NotOk(CallFailed):
+    """A complete answer that is an error where a file was asked for."""
+
+    def __init__(self, answer: "Answer") -> None:
+        super().__init__(f"the answer is {answer.status}")
+        self.answer = answer
 
 
 class NotJson(ValueError):
@@ -191,6 +200,69 @@ class GuardedClient:
     async def download(self, url: str, *, deadline_s: float, max_bytes: int) -> Answer:
         """What a result link holds. No header can be given: a key never travels to a delivery host."""
         return await self._call("GET", url, {}, None, deadline_s, max_bytes, _download_half_read)
+
+    async def delete(
+        self, url: str, *, headers: Mapping[str, str] | None = None, deadline_s: float, max_bytes: int
+    ) -> Answer:
+        """What `url` answers to a DELETE; a path is taken below the base URL."""
+        return await self._call("DELETE", url, headers or {}, None, deadline_s, max_bytes, _look_half_read)
+
+    async def lines(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        silence_s: float,
+        max_line_bytes: int,
+    ) -> AsyncIterator[bytes]:
+        """The lines of what `url` holds, one at a time, however long it is: one line is held in memory.
+
+        Raises as `get` does; Deadline when nothing came for `silence_s` seconds, and NotOk for an answer that
+        is none of 200.
+        """
+        target = self._checked(self.base_url + url if url.startswith("/") else url)
+        request = httpcore.Request(
+            "GET",
+            httpcore.URL(
+                scheme=target.raw_scheme, host=target.raw_host, port=target.port, target=target.raw_path
+            ),
+            headers=_wire_headers(target, headers or {}, None),
+            extensions={"timeout": {"connect": CONNECT_TIMEOUT_S}},
+        )
+        # A connection of its own: whoever reads may stop in the middle.
+        async with httpcore.AsyncHTTPConnection(
+            request.url.origin, ssl_context=self._tls, network_backend=self._network
+        ) as connection:
+            try:
+                async with asyncio.timeout(silence_s):
+                    response = await connection.handle_async_request(request)
+                    if response.status != 200:
+                        raise NotOk(await _read(response, MOST_ERROR_BYTES, _look_half_read))
+                rest, begun = bytearray(), 0
+                pieces = response.aiter_stream().__aiter__()
+                while True:
+                    try:
+                        async with asyncio.timeout(silence_s):
+                            piece = await anext(pieces)
+                    except StopAsyncIteration:
+                        break
+                    rest += piece
+                    # Looked for in what is new only: a line may come in thousands of pieces.
+                    while (end := rest.find(b"\n", begun)) >= 0:
+                        line = bytes(rest[:end])
+                        del rest[: end + 1]
+                        begun = 0
+                        if line.strip():
+                            yield line
+                    begun = len(rest)
+                    if len(rest) > max_line_bytes:
+                        raise TooLarge(f"A line is larger than {max_line_bytes:,} bytes.", status=200)
+                if rest.strip():
+                    yield bytes(rest)
+            except TimeoutError as error:
+                raise Deadline(f"nothing came from {target.host} for {silence_s:g} s") from error
+            except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError, OSError) as e:
+                raise Cut(f"{target.host}: {str(e) or type(e).__name__}") from e
 
     def allows(self, url: str) -> bool:
         """Whether `url` is one that this client would call, before its name is resolved."""

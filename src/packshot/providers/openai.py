@@ -7,8 +7,11 @@ import asyncio
 import base64
 import binascii
 import re
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from datetime import date
 from functools import lru_cache
+from uuid import UUID
 
 from packshot.imaging.header import BadImage, has_alpha
 from packshot.kernel.errors import (
@@ -32,6 +35,9 @@ from packshot.providers.answers import (
 )
 from packshot.providers.cards import accept, as_of, refusal, today
 from packshot.providers.contract import (
+    BY_TOMORROW,
+    DELIVERY,
+    NOW,
     Account,
     AttemptRef,
     Delivery,
@@ -41,14 +47,26 @@ from packshot.providers.contract import (
     Inspection,
     JsonValue,
     Limits,
+    Line,
     ModelCard,
     Option,
     Pending,
+    Progress,
     Quote,
     Ticket,
+    by_tomorrow,
 )
 from packshot.providers.http import Answer, CallFailed, GuardedClient, NotJson
 from packshot.providers.multipart import Part, Upload, form
+from packshot.providers.openai_batches import (
+    MOST_LINES,
+    BatchApi,
+    Result,
+    line_of,
+    progress_of,
+    stops_too_soon,
+    unmade_of,
+)
 from packshot.providers.prices import openai_prices
 from packshot.providers.redact import redacted, scrubbed
 
@@ -99,6 +117,15 @@ def _quality(*levels: str) -> Option:
 
 
 _COMMON = (_BACKGROUND, _FORMAT, _COMPRESSION, _MODERATION)
+# Of those models whose batch price is published (prices/openai.toml).
+_DELIVERED = Option(
+    DELIVERY,
+    "Delivery",
+    "choice",
+    NOW,
+    (NOW, BY_TOMORROW),
+    help="By tomorrow costs half: OpenAI makes it within 24 hours. Not with pictures.",
+)
 _OPTIONS_2 = (_quality(), *_COMMON)
 # GPT Image 2 and later answer 400 to it (invalid_input_fidelity_model), and always look finely. So does mini,
 # which never does.
@@ -140,6 +167,7 @@ def _card(
         note=note,
         max_inputs=_MAX_INPUTS,
         takes_mask=True,
+        mask_marks="transparent",
     )
 
 
@@ -188,6 +216,7 @@ _MODERATED = {"moderation_blocked", "content_policy_violation"}
 _OVERLOADED = {"slow_down", "server_is_overloaded"}
 _MODEL_GONE = re.compile(r"\bmodel\b.{0,200}\bdoes not exist\b", re.IGNORECASE | re.DOTALL)
 _BUSY_WAIT_S = 20.0
+_LOOK_S = 60.0  # at a batch
 _ERROR_WAIT_S = 10.0
 
 
@@ -204,9 +233,17 @@ class OpenAI:
     limits = Limits(in_flight=100, per_minute=250)
     free = False
 
+    most_lines = MOST_LINES
+
     def __init__(self, account: Account, client: GuardedClient) -> None:
         self._key = account.key
         self._client = client
+        self._batches = BatchApi(
+            client,
+            self._headers,
+            lambda answer: told_by(answer, _trouble(answer, account.key), key=account.key),
+            _MAX_IMAGES * _BYTES_PER_IMAGE,
+        )
 
     def models(self) -> tuple[ModelCard, ...]:
         return cards()
@@ -221,17 +258,91 @@ class OpenAI:
             images=request.images,
             pictures=[(each.width_px, each.height_px) for each in request.inputs],
             finely=fields.get("input_fidelity") == "high",
+            batch=by_tomorrow(request.options),
         )
 
+    def size(self, request: ImageRequest) -> tuple[int, int] | None:
+        accept(request, self.models())
+        width, _, height = _SIZES[request.shape].partition("x")
+        return int(width), int(height)
+
     async def submit(self, request: ImageRequest, attempt: AttemptRef) -> Ticket | Delivery:
+        if by_tomorrow(request.options):
+            return await self.order([Line(request, attempt)], attempt.id)
         answer = await (self._edit if request.inputs else self._generate)(request, attempt)
         if not 200 <= answer.status < 300:
             raise told_by(answer, _trouble(answer, self._key), key=self._key)
-        return self._delivery(answer, request)
+        return self._read(answer, request.model, pictures=bool(request.inputs))
 
     async def collect(self, ticket: Ticket, attempt: AttemptRef) -> Delivery | Pending:
-        # No ticket of ours exists: the one call that pays is the one that delivers.
-        raise BadAnswer("OpenAI keeps no result to collect.", kind="bad_answer", charge="unknown")
+        # The one call that pays is the one that delivers, except in a batch: the only tickets there are.
+        order = await self._batches.read(ticket)
+        if not progress_of(order).ended:
+            return Pending(_LOOK_S)
+        async with aclosing(self.results(ticket)) as results:
+            async for attempt_id, outcome in results:
+                if attempt_id == attempt.id:
+                    if isinstance(outcome, ProviderError):
+                        raise outcome
+                    return outcome
+        raise await self.unmade(ticket)
+
+    async def order(self, lines: Sequence[Line], batch: UUID) -> Ticket:
+        """One order of all these lines, each of them a request by tomorrow."""
+        try:
+            bodies = [line_of(each.attempt.id, wire_request(each.request)) for each in lines]
+        except BadInput as error:
+            raise refusal(error) from error
+        (model,) = {each.request.model for each in lines}  # OpenAI takes no order of several
+        return await self._batches.order(bodies, batch, model)
+
+    async def find(self, batch: UUID) -> Ticket | None:
+        return await self._batches.find(batch)
+
+    async def revoke(self, batch: UUID) -> None:
+        await self._batches.revoke(batch)
+
+    async def progress(self, ticket: Ticket) -> Progress:
+        return progress_of(await self._batches.read(ticket))
+
+    async def results(self, ticket: Ticket) -> AsyncGenerator[tuple[UUID, Delivery | ProviderError], None]:
+        model = words(ticket.state.get("model"))
+        async with aclosing(self._batches.results(ticket)) as results:
+            async for result in results:
+                yield result.attempt_id, self._of_line(result, model)
+
+    async def unmade(self, ticket: Ticket) -> ProviderError:
+        return unmade_of(await self._batches.read(ticket), _refused_whole)
+
+    async def call_off(self, ticket: Ticket) -> None:
+        await self._batches.call_off(ticket)
+
+    def _of_line(self, result: Result, model: str) -> Delivery | ProviderError:
+        """What came of one line. Failed lines are free: a batch is charged for what it completes."""
+        if result.answer is None:
+            code, message = words(result.error.get("code")), words(result.error.get("message"))
+            said = scrubbed(message, secrets=[self._key])[:400] or "it did not say why"
+            expired = code == "batch_expired"
+            return Refused(
+                f"OpenAI's batch did not make it, which cost nothing: {said}",
+                kind="expired" if expired else "server_error",
+            )
+        if 200 <= result.answer.status < 300:
+            try:
+                return self._read(result.answer, model, batch=True)
+            except ProviderError as error:
+                return error
+        trouble = told_by(result.answer, _trouble(result.answer, self._key), key=self._key)
+        if isinstance(trouble, TryLater | Unsure | Misconfigured):
+            # It was so hours ago: no reason to leave the provider alone now.
+            return BadAnswer(
+                trouble.reason,
+                kind="server_error",
+                charge="free",
+                request_id=trouble.request_id,
+                raw=trouble.raw,
+            )
+        return trouble
 
     async def inspect(self) -> Inspection:
         """The list of models, which proves the key and says which of them stop, and when."""
@@ -297,12 +408,12 @@ class OpenAI:
     def _headers(self) -> dict[str, str]:
         return {"authorization": f"Bearer {usable_key(self._key, self.key_variable)}"}
 
-    def _delivery(self, answer: Answer, request: ImageRequest) -> Delivery:
+    def _read(self, answer: Answer, model: str, *, pictures: bool = False, batch: bool = False) -> Delivery:
         try:
             document = members(answer.json())
         except NotJson as error:
             raise told_by(answer, BadAnswer(str(error), kind="bad_answer"), key=self._key) from error
-        cost = openai_prices().bill(request.model, document.get("usage"), pictures=bool(request.inputs))
+        cost = openai_prices().bill(model, document.get("usage"), pictures=pictures, batch=batch)
         images, problem = _images(document.get("data"))
         if not images:
             raise told_by(answer, BadAnswer(problem, kind="bad_answer", cost=cost), key=self._key)
@@ -353,7 +464,12 @@ def _fields(request: ImageRequest) -> dict[str, JsonValue]:
             raise BadInput("Moderation cannot be chosen for a request with pictures.", field="moderation")
     elif options.get("input_fidelity") is not None:
         raise BadInput("Likeness needs a picture to be like.", field="input_fidelity")
-    chosen = {name: value for name, value in options.items() if value is not None}
+    if by_tomorrow(options):
+        if request.inputs:
+            raise BadInput("By tomorrow nothing is made from pictures; ask for them now.", field=DELIVERY)
+        if stops_too_soon(card, today()):
+            raise BadInput(f"{card.label} stops before tomorrow is over; ask for it now.", field=DELIVERY)
+    chosen = {name: value for name, value in options.items() if value is not None and name != DELIVERY}
     # Never `response_format` or `style`: these models answer 400 unknown_parameter.
     return {
         "model": card.id,
@@ -462,6 +578,18 @@ def _trouble(answer: Answer, key: str) -> ProviderError:
     if "invalid_image_file" in codes:
         return Refused(reason, kind="bad_input_image")
     return Refused(reason, kind="bad_request")
+
+
+def _refused_whole(code: str, message: str) -> ProviderError | None:
+    """What became of an order that OpenAI did not begin, where that says what to do next."""
+    if code in _NO_CREDIT:
+        return Misconfigured(message[:400] or "OpenAI took no batch for want of credit.", kind="no_credit")
+    if code == "token_limit_exceeded":
+        # So much may be ordered at once; what is ordered already has to be made first.
+        return TryLater(message[:400] or "OpenAI has no room for more batches now.", after_s=900.0)
+    if code == "model_not_found" or _MODEL_GONE.search(message):
+        return Refused(message[:400] or "The model is gone.", kind="retired_model")
+    return None
 
 
 def _images(data: object) -> tuple[list[GeneratedImage], str]:

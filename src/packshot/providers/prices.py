@@ -92,10 +92,12 @@ class TokenPrice:
     spare_output_tokens: int
     note: str
     by_patches: bool
+    batch: "TokenPrice | None"  # where the answer may take a day; None: it is not sold so, or nobody says
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Self:
         times = row.get("times")
+        batch = row.get("batch") or None
         return cls(
             text_in=Fraction(row["text_in"]) * _PER_MILLION,
             image_in=Fraction(row["image_in"]) * _PER_MILLION,
@@ -111,6 +113,7 @@ class TokenPrice:
             spare_output_tokens=row.get("spare_output_tokens", 0),
             note=row.get("note", ""),
             by_patches=row["pictures"] == "patches",
+            batch=batch and cls.of(_in_batch(row, batch)),
         )
 
     def output(self, size: str, quality: str) -> tuple[Fraction, Fraction] | None:
@@ -140,6 +143,16 @@ class TokenPrice:
         return self.tokens.get(quality, {}).get(size)
 
 
+def _in_batch(row: Mapping[str, Any], batch: Mapping[str, str]) -> dict[str, Any]:
+    """The row at its prices of a batch; what is listed for a whole image shrinks as its tokens do."""
+    share = Fraction(batch["image_out"]) / Fraction(row["image_out"])
+    listed = {
+        quality: {size: Fraction(price) * share for size, price in sizes.items()}
+        for quality, sizes in row.get("per_image", {}).items()
+    }
+    return {**row, **batch, "per_image": listed, "batch": None}
+
+
 @dataclass(frozen=True, slots=True)
 class TokenPrices:
     """A provider's table of models that bill tokens."""
@@ -159,12 +172,13 @@ class TokenPrices:
         images: int,
         pictures: Sequence[tuple[int, int]] = (),
         finely: bool = False,
+        batch: bool = False,
     ) -> Quote:
-        """The price of one call for `images` images, prompt included.
+        """The price of one call for `images` images, prompt included; in a `batch`, of one line of it.
 
         `pictures`: the sizes in pixels of those that go in, looked at `finely` where that is asked for.
         """
-        price = self.models.get(model)
+        price = self._price(model, batch)
         output = price.output(size, quality) if price else None
         if price is None or output is None:
             return Quote(None, None, self.version, UNKNOWN_NOTE)
@@ -194,12 +208,18 @@ class TokenPrices:
             rule.by_tiles(width, height, finely=finely, at_most=True),
         )
 
-    def bill(self, model: str, usage: object, *, pictures: bool = False) -> Micros | None:
+    def _price(self, model: str, batch: bool) -> TokenPrice | None:
+        price = self.models.get(model)
+        return price.batch if price and batch else price
+
+    def bill(
+        self, model: str, usage: object, *, pictures: bool = False, batch: bool = False
+    ) -> Micros | None:
         """What the `usage` of an answer costs; None when it is missing, damaged, or the model is unknown.
 
         With `pictures` in the request, it must say what they counted: they cost more than words.
         """
-        price = self.models.get(model)
+        price = self._price(model, batch)
         if price is None or not isinstance(usage, dict):
             return None
         details = usage.get("input_tokens_details")

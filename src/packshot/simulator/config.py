@@ -22,6 +22,8 @@ class SimulatorConfig:
     )
 
     openai_latency_s: Seconds = (2.0, 4.0)
+    openai_batch_latency_s: Seconds = (120.0, 240.0)  # of a batch, however many lines it has
+    openai_batch_window_s: float = 86_400.0  # then it expires; `speed` divides it
     openai_images_per_minute: int | None = 250  # tier 5; None: no limit
     flux_latency_s: Seconds = (1.5, 3.0)
     flux_concurrent_tasks: int | None = 24

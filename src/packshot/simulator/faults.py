@@ -49,6 +49,9 @@ Fate = Literal["task_error", "never_ready", "dead_link"]
 Report = Literal["drop", "duplicate", "early"]
 Action = Recorded | Spoilt | Fate | Report
 WEBHOOK_PATH = "/webhook"
+# Orders of OpenAI's batches have a fate, too: `task_error` is one that is not begun, `never_ready` one that
+# expires with half of its lines made, `dead_link` one whose results are gone.
+BATCHES_PATH = "/v1/batches"
 
 Garbage = Literal[
     "not_json",
@@ -71,9 +74,10 @@ Garbage = Literal[
 ]
 
 _REPORTS: frozenset[str] = frozenset(get_args(Report))
+_FATES: frozenset[str] = frozenset(get_args(Fate))
 # What never happens at a dialect, and so never decides a request to it.
 _FOREIGN: dict[DialectName, frozenset[str]] = {
-    "openai": frozenset(get_args(Fate)) | _REPORTS,
+    "openai": _REPORTS,
     "flux": frozenset({"not_verified"}),
     "stability": frozenset({"not_verified", "task_error"}) | _REPORTS,
     "midjourney": frozenset({"not_verified"}),
@@ -146,6 +150,8 @@ class Rule(BaseModel):
     def fits(self, dialect: DialectName, path: str, prompt: str | None, *, paid: bool) -> bool:
         if self.dialect not in (None, dialect) or self.action in _FOREIGN[dialect]:
             return False
+        if dialect == "openai" and self.action in _FATES and BATCHES_PATH not in (self.path, path):
+            return False  # only a batch is collected later
         if not (paid if self.path is None else fnmatchcase(path, self.path)):
             return False
         if self.prompt is not None and self.prompt not in (prompt or ""):

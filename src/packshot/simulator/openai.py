@@ -1,8 +1,8 @@
 """OpenAI Images: `POST /v1/images/generations` and `/edits`, `GET /v1/models` and `GET /v1/models/{model}`.
 
 Wordings of refusals are recorded ones where a record exists; the others follow the form that the same
-API uses for its other endpoints. Edits are taken as forms. Edits as JSON, `markup`, variations, batches and
-streaming are not simulated.
+API uses for its other endpoints. Edits are taken as forms. Edits as JSON, `markup`, variations and streaming
+are not simulated. Batches of generations are, in `openai_batches.py`.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from fractions import Fraction
 from math import ceil
 from typing import Any
 
@@ -22,7 +23,8 @@ import pyvips
 from packshot.imaging import MediaType
 from packshot.simulator import retouch
 from packshot.simulator.book import Charged
-from packshot.simulator.faults import Rule
+from packshot.simulator.faults import BATCHES_PATH, Rule
+from packshot.simulator.openai_batches import BadRequest, Batches, refused
 from packshot.simulator.openai_forms import Form, Wrong, read_edit, texts_of
 from packshot.simulator.openai_models import FIXED_SIZES, MODELS, ImageModel, text_tokens
 from packshot.simulator.painter import Picture
@@ -115,13 +117,16 @@ class OpenAI:
     def __init__(self, world: World) -> None:
         self._world = world
         self._limit = _ImagesPerMinute(world.config.openai_images_per_minute)
+        self._batches = Batches(world, self._line)
 
     async def answer(self, call: Call) -> Answer:
         if call.method == "POST" and call.path in (_GENERATIONS, _EDITS):
             answer = await self._make(call)
+        elif call.method == "POST" and call.path == BATCHES_PATH:
+            answer = await self._take(call)
         else:
             fault = self._world.faults.match("openai", call.path, None, paid=False)
-            answer = (_recorded(fault, call, None) if fault else None) or self._read(call)
+            answer = (_recorded(fault, call, None) if fault else None) or await self._read(call)
             answer = replace(answer, fault=fault)
         return replace(answer, headers=(*answer.headers, ("x-request-id", call.id)))
 
@@ -200,7 +205,7 @@ class OpenAI:
         except pyvips.Error:  # a good header before bytes that are no picture
             return drawn
 
-    def _charge(self, call: Call, order: Order, reason: str) -> Charged:
+    def _charge(self, call: Call, order: Order, reason: str, share: Fraction = Fraction(1)) -> Charged:
         usage = order.usage
         listed = order.model.dollars(
             text_tokens=usage["input_tokens_details"]["text_tokens"],
@@ -208,15 +213,70 @@ class OpenAI:
             output_tokens=usage["output_tokens"],
         )
         # The answer names tokens and no price: a client with an old list notices nothing.
-        return Charged(call.id, "openai", self._world.price("openai", listed), reason, time.time())
+        return Charged(call.id, "openai", self._world.price("openai", listed * share), reason, time.time())
+
+    # -- batches ------------------------------------------------------------------------------
+
+    async def _take(self, call: Call) -> Answer:
+        """An order of a batch, which is in the book like a call that costs: its lines do."""
+        self._world.receive(call, "openai", model=None, prompt=None)
+        fault = None
+        try:
+            _check_key(call)
+            fault = self._world.faults.match("openai", call.path, None, paid=True)
+            answer = _recorded(fault, call, None) if fault and "moderation" not in fault.action else None
+            if answer is None and fault and fault.action == "cut_before_answer" and fault.charged is False:
+                answer = Answer(200, b"")  # cut before it arrived
+            answer = answer or self._batches.create(call, fault)
+        except Declined as declined:
+            answer = declined.answer
+        except BadRequest as problem:
+            answer = refused(problem)
+        lost = fault is not None and fault.action in ("cut_before_answer", "hang")
+        outcome = fault.action if fault else "ordered" if answer.status == 200 else "declined"
+        await self._world.book.write(self._world.answered(call, None if lost else answer.status, outcome))
+        return replace(answer, fault=fault)
+
+    async def _line(self, call: Call) -> Answer:
+        """One line of a batch: half the price, no rate limit, and no connection that could break."""
+        body = parsed(call.body)
+        self._world.receive(call, "openai", model=_text_in(body, "model"), prompt=_text_in(body, "prompt"))
+        half = Fraction(1, 2)
+        try:
+            order = _order(body, self._today())
+        except Declined as declined:
+            await self._world.book.write(
+                self._world.answered(call, declined.answer.status, _code_of(declined.answer))
+            )
+            return declined.answer
+        fault = self._world.faults.match("openai", call.path, order.prompt, paid=True)
+        refusal = _recorded(fault, call, order) if fault else None
+        if fault and refusal:
+            charges = [self._charge(call, order, fault.action, half)] if self._world.charges(fault) else []
+            await self._world.book.write(*charges, self._world.answered(call, refusal.status, fault.action))
+            return refusal
+        images = await self._draw(call, order, order.images)
+        if fault is not None and fault.action == "no_image":
+            images = []
+        times = 2 if fault is not None and fault.action == "charge_twice" else 1
+        outcome = fault.action if fault else "delivered"
+        await self._world.book.write(
+            *[self._charge(call, order, outcome, half)] * times,
+            self._world.answered(call, 200, outcome, *images),
+        )
+        return Answer(200, _images_response(order, images))
 
     # -- the free paths -----------------------------------------------------------------------
 
-    def _read(self, call: Call) -> Answer:
+    async def _read(self, call: Call) -> Answer:
         try:
             _check_key(call)
+            if self._batches.answers(call):
+                return await self._batches.answer(call)
         except Declined as declined:
             return declined.answer
+        except BadRequest as problem:
+            return refused(problem)
         current = [model for model in MODELS.values() if not model.is_gone(self._today())]
         if (call.method, call.path) == ("GET", "/v1/models"):
             return Answer.of_json(200, {"object": "list", "data": [_model_object(m) for m in current]})
