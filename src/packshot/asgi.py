@@ -25,6 +25,7 @@ from django.db import close_old_connections  # noqa: E402
 from django.http import HttpRequest  # noqa: E402
 from django.http.response import HttpResponseBase  # noqa: E402
 
+from packshot.web.delivery import PATHS, Delivery  # noqa: E402
 from packshot.web.live import hub  # noqa: E402
 from packshot.web.uploads import up_to_limit  # noqa: E402
 
@@ -42,8 +43,8 @@ class Pages(ASGIHandler):
     def __init__(self) -> None:
         super(ASGIHandler, self).__init__()
         self.load_middleware(is_async=False)
-        threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="page")
-        self._on_a_thread = sync_to_async(self._respond, thread_sensitive=False, executor=threads)
+        self.threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="page")
+        self._on_a_thread = sync_to_async(self._respond, thread_sensitive=False, executor=self.threads)
 
     def _respond(self, request: HttpRequest) -> HttpResponseBase:
         close_old_connections()  # a connection that broke since this thread's last request
@@ -58,12 +59,15 @@ class Pages(ASGIHandler):
 
 
 pages = Pages()
+public_images = Delivery(pages.threads)
 
 
 async def application(scope: _Scope, receive: _Receive, send: _Send) -> None:
     """What the server calls: once for its own life, and for each request."""
     if scope["type"] == "lifespan":
         await _live_and_die(receive, send)
+    elif scope["type"] == "http" and scope["path"].startswith(PATHS):
+        await public_images(scope, send)
     elif scope["type"] == "http":
         await pages(scope, up_to_limit(scope, receive), send)
     else:

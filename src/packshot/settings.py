@@ -81,6 +81,9 @@ PROVIDER_KEYS = {
 # Adapters name the variables that they want to know (`Configured` in providers/contract.py), so they cannot
 # be listed here. A function: no page that shows settings shows the whole environment with them.
 PROVIDER_VALUE = os.environ.copy().get
+# Whose name stands under the marks in public images: files in PEM. Without them one is made in DATA.
+SIGNING_CERT = os.environ.get("PACKSHOT_SIGNING_CERT") or ""
+SIGNING_KEY = os.environ.get("PACKSHOT_SIGNING_KEY") or ""
 # The largest catalogue file that a browser may send. On the command line the importer's own limit holds.
 UPLOAD_BYTES = int(os.environ.get("PACKSHOT_UPLOAD_BYTES") or 64 * 1024 * 1024)
 # Divides every timer of the worker; tests run with 20. Production leaves it at 1.

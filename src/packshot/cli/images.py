@@ -3,13 +3,14 @@
 from typing import Annotated
 
 import typer
+from django.conf import settings
 from django.db.models import F
 
 from packshot import accounts
 from packshot.catalogue.models import Image
 from packshot.cli import identity
 from packshot.cli.screen import Column, brief, print_json, say, status, table
-from packshot.flows import publish
+from packshot.flows import delivery, publish
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="List images and choose the active one.")
 
@@ -77,3 +78,16 @@ def activate(
         say(f"It is the active image of {done.sku} now, the first one.")
     else:
         say(f"It is the active image of {done.sku} now, in place of {identity.short(done.before)}.")
+
+
+@app.command("link")
+def link(
+    image: Annotated[str, typer.Argument(help="An id, whole or its last 8 characters.", metavar="ID")],
+    width: Annotated[int, typer.Option(help="In pixels, one of public_widths.", metavar="PIXELS")] = 1200,
+    format: Annotated[str, typer.Option(help="webp, avif, jpeg or png.", metavar="FORMAT")] = "webp",  # noqa: A002
+    days: Annotated[int, typer.Option(help="How long it holds, 1 to 30.", min=1, max=30, metavar="N")] = 7,
+) -> None:
+    """Make a link that shows an image to somebody without an account, until it ends."""
+    [key] = identity.find([image], table="packshot_image", what="image")
+    path = delivery.link(key, format, width, accounts.this_shell(), for_s=days * 24 * 3600)
+    say(f"{settings.SITE_URL}{path}")

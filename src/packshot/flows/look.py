@@ -4,7 +4,6 @@ import functools
 import logging
 import re
 from collections.abc import Sequence
-from typing import cast
 from uuid import UUID
 
 from django.conf import settings
@@ -14,7 +13,7 @@ from packshot import blobs, catalogue, events, preferences
 from packshot.catalogue import MadeRendition, ToDecode
 from packshot.events import Happening
 from packshot.imaging.header import BadImage
-from packshot.imaging.provenance import Provenance, SourceType, write_xmp
+from packshot.imaging.provenance import Provenance, source_type, write_xmp
 from packshot.imaging.renditions import Decoder, Fit
 
 log = logging.getLogger(__name__)
@@ -87,8 +86,8 @@ def make_rendition(image_id: UUID, spec: str) -> None:
 
 
 def _make(image: ToDecode, content: bytes, specs: tuple[str, ...]) -> None:
-    provenance = Provenance(source=cast(SourceType, image.digital_source_type), tool=image.model)
-    decoded = decoder().make(content, specs, xmp=write_xmp(provenance), fit=_fit(image))
+    provenance = Provenance(source=source_type(image.digital_source_type), tool=image.model)
+    decoded = decoder().make(content, specs, xmp=write_xmp(provenance), fit=fit_of(image))
     made = [
         MadeRendition(
             each.spec,
@@ -105,7 +104,7 @@ def _make(image: ToDecode, content: bytes, specs: tuple[str, ...]) -> None:
         events.tell([_news(image, "landed" if specs == FIRST else "rendered")])
 
 
-def _fit(image: ToDecode) -> Fit | None:
+def fit_of(image: ToDecode) -> Fit | None:
     """How its copies come into the shape that was asked for; the image itself stays as it came.
 
     As was said when it was asked for: copies that are made later agree with those that are there.

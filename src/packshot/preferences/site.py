@@ -35,6 +35,11 @@ DEFAULTS: Mapping[str, Value] = MappingProxyType(
         "retry_uncertain": "off",
         # How copies of an image come into the shape that was asked for: `crop`, `pad`, or `keep` as it came.
         "shape_fit": "crop",
+        # Whether active images may be fetched without signing in, at /i/SKU, and in which widths.
+        "public_images": True,
+        "public_widths": ["160", "320", "480", "640", "960", "1200", "1600", "2048"],
+        # What /i/SKU answers for a product without an active image: `not-found`, or a `placeholder`.
+        "missing_image": "not-found",
     }
 )  # fmt: skip
 
@@ -102,6 +107,17 @@ def _currency(key: str, value: object) -> str:
     return code
 
 
+def _widths(key: str, value: object) -> list[str]:
+    words = value.replace(",", " ").split() if isinstance(value, str) else value
+    if not isinstance(words, list | tuple):
+        raise BadInput("the widths are whole numbers of pixels", field=key)
+    # Each is a copy of every image in every format: few of them, and no two nearly the same by accident.
+    numbers = sorted({_between(16, 4096)(key, word) for word in words})
+    if not 1 <= len(numbers) <= 16:
+        raise BadInput("write 1 to 16 widths in pixels, such as 320 640 1200", field=key)
+    return list(map(str, numbers))
+
+
 def _style(key: str, value: object) -> str:
     text = str(value).strip()
     if len(text) > 2_000:
@@ -165,4 +181,7 @@ _READ: Mapping[str, Callable[[str, object], Value]] = {
     "approval_required": _yes_or_no,
     "retry_uncertain": _one_of("off", "once"),
     "shape_fit": _one_of("crop", "pad", "keep"),
+    "public_images": _yes_or_no,
+    "public_widths": _widths,
+    "missing_image": _one_of("not-found", "placeholder"),
 }

@@ -22,7 +22,7 @@ _AGAIN_AFTER_S = 1.0
 async def serve(*, concurrency: int = 2) -> None:
     """Work until SIGTERM or SIGINT; a job in hand is finished first. A second signal ends it at once."""
     from packshot import generations
-    from packshot.flows import look
+    from packshot.flows import delivery, look
 
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -45,6 +45,7 @@ async def serve(*, concurrency: int = 2) -> None:
         beat.cancel()
         await asyncio.gather(beat, return_exceptions=True)
         await asyncio.to_thread(look.decoder().close)
+        await asyncio.to_thread(delivery.sealer().close)
         with contextlib.suppress(Exception):  # whoever cannot say goodbye is found silent
             await database.once(generations.retire, me.id)
         database.close()

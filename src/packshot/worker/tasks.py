@@ -48,6 +48,13 @@ def register(app: App) -> None:
 
         make_rendition(UUID(image_id), spec)
 
+    @app.task(name="seal", queue="chores", retry=_RETRY)
+    @_on_a_live_connection
+    def seal(image_id: str, spec: str) -> None:
+        from packshot.flows.delivery import make
+
+        make(UUID(image_id), spec)
+
     @app.periodic(cron="* * * * *", periodic_id="retry_stalled")
     @app.task(name="retry_stalled", queue="chores", queueing_lock="retry_stalled")
     async def retry_stalled(timestamp: int) -> None:

@@ -357,6 +357,10 @@ _CHOICES = {
         ("pad", "Pad what lacks, in the colour of the edge"),
         ("keep", "Keep the shape it came in"),
     ),
+    "missing_image": (
+        ("not-found", "Say that there is none (404)"),
+        ("placeholder", "Show a grey placeholder"),
+    ),
 }
 _FIELDS = (
     ("time_zone", "Time zone", "text", "Of the days, weeks and months in reports, such as Europe/Berlin."),
@@ -387,6 +391,19 @@ _FIELDS = (
         "A model that makes the shape you asked for only nearly makes its nearest. Copies are then brought "
         "into yours, never distorted; the image itself stays as it came.",
     ),
+    (
+        "public_images",
+        "Public images",
+        "check",
+        "Active images are served at /i/SKU to anybody who asks, without signing in.",
+    ),
+    (
+        "public_widths",
+        "Widths of public images",
+        "lines",
+        "In pixels, 1 to 16 of them. No other is made; each is made when somebody first asks for it.",
+    ),
+    ("missing_image", "Without an active image", "choice", "What /i/SKU answers then."),
 )
 assert {each[0] for each in _FIELDS} == set(preferences.DEFAULTS)
 
