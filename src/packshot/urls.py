@@ -5,6 +5,7 @@ from django.urls import URLPattern, path, re_path
 
 from packshot.web import assets, live
 from packshot.web.pages import (
+    attention,
     budgets,
     callbacks,
     choosing,
@@ -60,6 +61,9 @@ urlpatterns: list[URLPattern] = [
     path("admin/providers/<slug:name>", providers.provider, name="provider"),
     path("admin/providers/<slug:name>/change", providers.change, name="provider_change"),
     path("admin/providers/<slug:name>/price", providers.price, name="provider_price"),
+    path("admin/attention", attention.needing, name="attention"),
+    path("admin/attention/snooze", attention.snooze, name="attention_snooze"),
+    path("admin/attention/assign", attention.assign, name="attention_assign"),
     path("search", desk.search, name="search"),
     path("imports", imports.history, name="imports"),
     path("imports/plan", imports.plan, name="import_plan"),

@@ -472,7 +472,7 @@ def test_without_our_script_the_form_is_a_page_and_leads_back(client, provider, 
     other = build.product()
     page = client.post(
         "/generate/new",
-        {"id": [str(product.pk), str(other.pk)], "then": "/products?state=no-image"},
+        {"product": [str(product.pk), str(other.pk)], "then": "/products?state=no-image"},
         headers=PAGE,
     )
     assert page.status_code == 200
@@ -509,7 +509,7 @@ def test_all_that_match_are_those_that_were_priced_whatever_the_list_holds_by_th
 def test_products_whose_prompt_has_gaps_are_named_before_anything_is_asked(client, provider, product):
     catalogue.save_template("Colourful", "{{name}} in {{attribute:colour}}")
     bare = build.product()
-    drawn = client.post("/generate/new", {"id": [str(product.pk), str(bare.pk)]}, headers=HX).text
+    drawn = client.post("/generate/new", {"product": [str(product.pk), str(bare.pk)]}, headers=HX).text
     form = {**fields(drawn), "provider": "flux", "images": "1", "shape": "1:1", "template": "Colourful"}
     quoted = client.post("/generate/quote", form, headers=HX).text
     assert "1 of 2 prompts have gaps" in quoted

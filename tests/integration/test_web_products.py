@@ -304,7 +304,7 @@ def test_the_newest_of_all_chosen_become_active_with_one_undo_for_all(client, pr
     made = [image(provider) for _ in range(3)]
     bare = build.product()
     ids = [str(each.product_id) for each in made] + [str(bare.pk), "nonsense"]
-    answer = client.post("/images/activate-newest", {"id": ids}, headers=HX)
+    answer = client.post("/images/activate-newest", {"product": ids}, headers=HX)
     assert "3 images set active, 1 left as they were" in answer.text
     assert [active(each.product_id) for each in made] == [each.pk for each in made]
     Product.objects.filter(pk=made[0].product_id).update(active_image=None)
@@ -321,7 +321,7 @@ def test_all_that_match_means_those_of_the_filter_and_no_others(client, provider
     wanted, other = image(provider), image(provider)
     Product.objects.filter(pk=wanted.product_id).update(name="Wanted")
     client.post(
-        "/images/activate-newest", {"all": "1", "q": "wanted", "id": str(other.product_id)}, headers=HX
+        "/images/activate-newest", {"all": "1", "q": "wanted", "product": str(other.product_id)}, headers=HX
     )
     assert (active(wanted.product_id), active(other.product_id)) == (wanted.pk, None)
 
@@ -330,14 +330,14 @@ def test_without_our_script_a_choice_leads_back_with_its_words(client, provider)
     made = image(provider)
     answer = client.post(
         "/images/activate-newest",
-        {"id": str(made.product_id), "then": "/products?state=to-choose"},
+        {"product": str(made.product_id), "then": "/products?state=to-choose"},
         headers=PAGE,
         follow=True,
     )
     assert answer.redirect_chain == [("/products?state=to-choose", 303)]
     assert "1 image set active" in answer.text
     away = client.post(
-        "/images/activate-newest", {"id": str(made.product_id), "then": "https://evil.example"}, headers=PAGE
+        "/images/activate-newest", {"product": str(made.product_id), "then": "https://evil.example"}, headers=PAGE
     )
     assert away.headers["Location"] == "/"
 

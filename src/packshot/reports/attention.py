@@ -5,7 +5,7 @@ to decide, and leaves out what somebody put off. Every read is one statement, ho
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal, get_args
 from uuid import UUID
@@ -29,6 +29,7 @@ class Wanted:
     text: str = ""
     assignee_id: UUID | None = None
     snoozed: bool = False
+    made: bool | None = None  # whether there is an image of it that somebody only has to choose
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +61,10 @@ class Needing:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many products have each issue, without those put off, and how many are put off."""
+    """How many products have each issue, of these how many only lack a choice, and how many are put off."""
 
     by_issue: Mapping[Issue, int]
+    to_choose: Mapping[Issue, int]
     snoozed: int
 
     @property
@@ -139,13 +141,18 @@ def needing(wanted: Wanted, *, each: int, after: UUID | None = None) -> list[Nee
 
 def tally(wanted: Wanted) -> Tally:
     """The counts of every issue for these words and this person, whatever issue is looked at."""
-    shown, parameters = _condition(Wanted(text=wanted.text, assignee_id=wanted.assignee_id))
-    off, _ = _condition(Wanted(text=wanted.text, assignee_id=wanted.assignee_id, snoozed=True))
+    wanted = replace(wanted, issue=None)
+    shown, parameters = _condition(wanted)
+    made, _ = _condition(replace(wanted, made=True))
+    off, _ = _condition(replace(wanted, snoozed=True))
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
             SELECT needing.issue_type, count(*) FROM products_needing_attention AS needing
             WHERE {shown} GROUP BY needing.issue_type
+            UNION ALL
+            SELECT 'choose ' || needing.issue_type, count(*) FROM products_needing_attention AS needing
+            WHERE needing.issue_type IN ('no_image', 'placeholder') AND {made} GROUP BY needing.issue_type
             UNION ALL
             SELECT '', count(*) FROM products_needing_attention AS needing
             WHERE needing.id = ANY (ARRAY(
@@ -156,12 +163,16 @@ def tally(wanted: Wanted) -> Tally:
             parameters or None,
         )
         counts = dict(cursor.fetchall())
-    return Tally({issue: counts.get(issue, 0) for issue in ISSUES}, counts.get("", 0))
+    return Tally(
+        {issue: counts.get(issue, 0) for issue in ISSUES},
+        {issue: counts.get(f"choose {issue}", 0) for issue in ISSUES},
+        counts.get("", 0),
+    )
 
 
 def ids(wanted: Wanted, *, limit: int) -> list[UUID]:
-    """The products of `wanted` that an image would help, at most `limit`: a charge that nobody knows of is
-    settled first, and is none of them."""
+    """The products of `wanted`, at most `limit`, without those whose charge nobody knows: that is settled
+    first."""
     condition, parameters = _condition(wanted)
     issue = "needing.issue_type = %(issue)s" if wanted.issue else "needing.issue_type <> 'uncertain'"
     with connection.cursor() as cursor:
@@ -201,6 +212,12 @@ def _condition(wanted: Wanted) -> tuple[str, dict[str, Any]]:
                 WHERE own.product_id = needing.id AND own.assignee_id = %(assignee)s)"""
         )
         parameters["assignee"] = wanted.assignee_id
-    if wanted.issue:
-        parameters["issue"] = wanted.issue
+    if wanted.made is not None:
+        # Read by the index of products to choose for, which is small.
+        parts.append(
+            f"""needing.id {"=" if wanted.made else "<>"} {"ANY" if wanted.made else "ALL"} (ARRAY(
+                SELECT made.id FROM packshot_product AS made
+                WHERE made.archived_at IS NULL AND made.active_image_id IS NULL
+                    AND made.newest_image_id IS NOT NULL))"""
+        )
     return " AND ".join(parts), parameters

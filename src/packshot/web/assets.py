@@ -39,6 +39,7 @@ STYLES = (
     "overview",
     "queue",
     "products",
+    "attention",
     "product",
     "imports",
     "templates",

@@ -37,11 +37,13 @@ class Place:
     right: str
     key: str
     managing: bool = False
+    short: str = ""  # where there is little room
 
 
 PLACES = (
     Place("overview", "Overview", "layout-grid", "read", "o"),
     Place("queue", "Queue", "list-todo", "read", "q"),
+    Place("attention", "Needs attention", "triangle-alert", "read", "a", short="Attention"),
     Place("products", "Products", "package", "read", "p"),
     Place("providers", "Providers", "plug-zap", "read", "v", managing=True),
     Place("imports", "Imports", "file-up", "read", "i", managing=True),

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from packshot.catalogue.finding import IMAGE_STATES, ImageState, ListedProduct, 
 from packshot.events import Happening
 from packshot.flows import publish
 from packshot.kernel.errors import BadInput
+from packshot.reports import attention
 from packshot.web import live
 from packshot.web.live import Topic
 from packshot.web.security import actor_of, needs
@@ -155,16 +156,30 @@ def sought_of(given: QueryDict) -> Sought:
 
 
 def chosen_ids(given: QueryDict, *, limit: int) -> list[UUID]:
-    """The products that a form has chosen: those ticked, or all that match its filter. Refuses too many."""
-    if given.get("all") == "1":
+    """The products that a form has chosen: those ticked, all that match its filter, or all that need
+    attention, for one reason or for `any`. Refuses too many."""
+    if issue := given.get("needing") or given.get("choosing"):
+        # Whoever chooses has images to choose from; whoever pays for one has none.
+        wanted = replace(_needing_of(given, issue), made="choosing" in given)
+        ids = attention.ids(wanted, limit=limit + 1)
+    elif given.get("all") == "1":
         ids = finding.ids(sought_of(given), limit=limit + 1)
     else:
-        ids = [each for each in map(id_of, given.getlist("id")) if each is not None]
+        ids = [each for each in map(id_of, given.getlist("product")) if each is not None]
     if not ids:
         raise BadInput("no product was chosen; tick some", field="products")
     if len(ids) > limit:
         raise BadInput(f"more than {limit:,} products were chosen; narrow the list", field="products")
     return ids
+
+
+def _needing_of(given: QueryDict, issue: str) -> attention.Wanted:
+    return attention.Wanted(
+        issue=issue if issue in attention.ISSUES else None,
+        text=_words(given.get("q", ""))[:200],
+        assignee_id=id_of(given.get("assignee")),
+        snoozed=given.get("of") == "snoozed",
+    )
 
 
 def id_of(text: str | None) -> UUID | None:
