@@ -12,6 +12,7 @@ from packshot.catalogue.models import (
     Triage,
 )
 from packshot.events.models import Event
+from packshot.generations.bulk_models import BulkAction, BulkItem
 from packshot.generations.models import (
     Attempt,
     Callback,
@@ -24,7 +25,7 @@ from packshot.generations.models import (
     Run,
 )
 from packshot.ledger.models import Budget, BudgetWindow, Entry, PriceEdit, Reservation, StopSwitch
-from packshot.preferences.models import Preference
+from packshot.preferences.models import Preference, SavedView
 from packshot.quality.models import Review, Score
 from packshot.reports.models import Rollup
 
@@ -33,6 +34,8 @@ __all__ = [
     "AuditEntry",
     "Budget",
     "BudgetWindow",
+    "BulkAction",
+    "BulkItem",
     "Callback",
     "Category",
     "Entry",
@@ -56,6 +59,7 @@ __all__ = [
     "Role",
     "Rollup",
     "Run",
+    "SavedView",
     "Score",
     "StopSwitch",
     "Triage",

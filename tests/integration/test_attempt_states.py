@@ -28,6 +28,7 @@ LEGAL_STATUS = {
     ("pending", "failed"),
     *itertools.product(("processing",), ("pending", "completed", "failed", "cancelled", "uncertain")),
     *itertools.product(("uncertain",), ("pending", "completed", "failed", "cancelled")),
+    ("cancelled", "pending"),  # while nothing of it is on its way or came: a cancel that is taken back
     ("failed", "pending"),
 }
 

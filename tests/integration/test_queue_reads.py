@@ -19,7 +19,7 @@ from packshot.generations import Given
 from packshot.generations.models import GENERATION_STATUSES, Generation, ProviderRecord, Run
 from packshot.kernel.errors import Refused, TryLater, Unsure
 from packshot.kernel.ids import uuid7
-from packshot.reports import monitor
+from packshot.reports import finding, monitor
 from packshot.reports.monitor import Filter
 from tests import build
 from tests.browser import story
@@ -108,7 +108,7 @@ def test_no_character_of_a_search_is_special(provider):
 
 def test_a_text_that_most_products_contain_is_listed_and_not_counted(provider, monkeypatch):
     newest_first = build.asked(provider, 8)[::-1]
-    monkeypatch.setattr(monitor, "PRODUCTS_LOOKED_UP", 5)
+    monkeypatch.setattr(finding, "PRODUCTS_LOOKED_UP", 5)
     listing = monitor.listing(Filter(text="hemp seed"), limit=5)
     assert ids(listing) == newest_first[:5]
     assert listing.tally.of() is None

@@ -493,9 +493,9 @@ def test_pages_ask_the_database_a_fixed_number_of_times(provider, me, editor):
     addresses = {
         QUEUE: 7,
         f"{QUEUE}?status=failed&provider=openai": 7,
-        f"{QUEUE}?q=hemp&run={run}": 9,
+        f"{QUEUE}?q=hemp&run={run}": 8,
         f"{QUEUE}?generation={first}": 10,
-        f"{QUEUE}?q=hemp&run={run}&generation={first}": 12,
+        f"{QUEUE}?q=hemp&run={run}&generation={first}": 11,
         f"{QUEUE}/{first}": 7,
     }
     few = {address: queries(editor, address) for address in addresses}

@@ -176,7 +176,7 @@ def _routed(ask: Ask) -> list[_Part]:
     for each in route.among:
         assert each.model is not None, "every model is named by now"
         try:
-            _, state = _provider(each.provider)
+            _, state = provider_to_ask(each.provider)
             one = replace(
                 ask, products=ask.products[:1], provider=each.provider, model=each.model, route=None
             )
@@ -239,7 +239,7 @@ def _routes(route: Route, turn: Turn, ask: Ask, drawn: _Drawn) -> list[Routed]:
 
 def _drawn(ask: Ask) -> _Drawn:
     """Every product's prompt and price at the one provider that `ask` names."""
-    provider, state = _provider(ask.provider)
+    provider, state = provider_to_ask(ask.provider)
     card = model_card(provider, ask.model) if ask.model else default_model(provider)
     if card is None:
         models = ", ".join(each.id for each in provider.models() if not each.retired)
@@ -519,8 +519,9 @@ def _settle_unknown(
     events.tell([Happening("generation", "settled", str(attempt.generation_id), {"by": actor.name})])
 
 
-def _provider(name: str) -> tuple[Provider, Switch]:
-    """The adapter, and how it stands here by the table that the worker keeps."""
+def provider_to_ask(name: str) -> tuple[Provider, Switch]:
+    """The adapter, and how it stands here by the table that the worker keeps. Raises BadInput where nothing
+    can be asked of it now."""
     known = quoting()
     if name not in known:
         raise BadInput(

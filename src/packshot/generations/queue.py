@@ -12,7 +12,10 @@ from psycopg.types.json import Jsonb
 
 from packshot.kernel.errors import BadInput
 from packshot.kernel.ids import uuid7
-from packshot.providers.contract import InputImage, MediaType, Role
+from packshot.providers.contract import InputImage, MediaType, Role, by_tomorrow
+
+# What may take a day stands in lanes of its own, behind all others by name: it is admitted by itself.
+BY_TOMORROW = "tomorrow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +134,16 @@ def request(
     person_id: UUID | None,
     person_name: str,
     quoted_micros: int | None,
+    run_id: UUID | None = None,
 ) -> Asked:
-    """Store what is wanted under `key`. A repeat, also one at the same moment, gets the first answer."""
+    """Store what is wanted under `key`. A repeat, also one at the same moment, gets the first answer.
+
+    With `run_id` it belongs to a run that stands already, and otherwise to one of its own if it is many.
+    """
     with connection.cursor() as cursor:
-        run_id = uuid7() if len(wanted) > 1 else None
-        if run_id is not None:
+        own_run = run_id is None and len(wanted) > 1
+        if own_run:
+            run_id = uuid7()
             cursor.execute(
                 """
                 INSERT INTO packshot_run (id, title, asked_by_id, asked_by_name, size, created_at)
@@ -154,7 +162,7 @@ def request(
             [key, fingerprint, run_id, quoted_micros, person_name],
         )
         if not cursor.rowcount:
-            if run_id is not None:
+            if own_run:
                 cursor.execute("DELETE FROM packshot_run WHERE id = %s", [run_id])
             first = find_request(key, fingerprint)
             assert first is not None, "the key conflicted, so its row stands"
@@ -169,14 +177,15 @@ def request(
             SELECT item.id, %(key)s, %(run)s, item.product_id, item.provider, item.model, item.simulated,
                 item.prompt, item.template_version_id, item.shape, item.fit, item.images, item.seed,
                 item.options, item.negative_prompt, item.inputs, %(person)s, %(name)s, item.retry_of,
-                item.priority, %(lane)s, 'pending', '', 0, 0, item.expected, item.ceiling,
+                item.priority, item.lane, 'pending', '', 0, 0, item.expected, item.ceiling,
                 item.price_version, false, '', '', now(), now()
-            FROM unnest(%(ids)s::uuid[], %(products)s::uuid[], %(providers)s::text[], %(models)s::text[],
+            FROM unnest(%(ids)s::uuid[], %(lanes)s::text[], %(products)s::uuid[], %(providers)s::text[],
+                %(models)s::text[],
                 %(simulated)s::boolean[], %(prompts)s::text[], %(templates)s::uuid[], %(shapes)s::text[],
                 %(images)s::smallint[], %(seeds)s::bigint[], %(options)s::jsonb[], %(negatives)s::text[],
                 %(inputs)s::jsonb[], %(retries)s::uuid[], %(priorities)s::smallint[], %(expected)s::bigint[],
                 %(ceilings)s::bigint[], %(versions)s::text[], %(fits)s::text[])
-                AS item (id, product_id, provider, model, simulated, prompt, template_version_id, shape,
+                AS item (id, lane, product_id, provider, model, simulated, prompt, template_version_id, shape,
                     images, seed, options, negative_prompt, inputs, retry_of, priority, expected, ceiling,
                     price_version, fit)
             """,
@@ -185,7 +194,7 @@ def request(
                 "run": run_id,
                 "person": person_id,
                 "name": person_name,
-                "lane": str(run_id) if run_id else f"person:{person_name}"[:64],
+                "lanes": [_lane(each, run_id, person_name) for each in wanted],
                 "ids": [each.id for each in wanted],
                 "products": [each.product_id for each in wanted],
                 "providers": [each.provider for each in wanted],
@@ -210,6 +219,11 @@ def request(
     return Asked(key, run_id, tuple(each.id for each in wanted), repeated=False)
 
 
+def _lane(wanted: Wanted, run_id: UUID | None, person_name: str) -> str:
+    lane = str(run_id) if run_id else f"person:{person_name}"
+    return (f"{BY_TOMORROW}:{lane}" if by_tomorrow(wanted.options) else lane)[:64]
+
+
 CANDIDATE = """
     generation.id, generation.product_id, generation.provider_id, generation.model, generation.simulated,
     generation.prompt, generation.shape, generation.images, generation.seed, generation.options,
@@ -219,25 +233,32 @@ CANDIDATE = """
 """
 
 
-def candidates(provider: str, *, simulated: bool, limit: int) -> list[Candidate]:
+def candidates(
+    provider: str, *, simulated: bool, limit: int, tomorrow: bool = False
+) -> list[Candidate]:
     """Up to `limit` ready generations of `provider`, locked, in turn from each lane, best priority first.
+
+    Either what is wanted now, or what may come by tomorrow.
 
     A lane is a run, or a person's single requests: ten thousand rows of one run do not make another wait.
     Reads the first rows of each live lane by index: 0.5 ms at 200,000 pending, where a window function
     over the whole queue took 52 ms (measured).
     """
+    which = "lane >= %(tomorrow)s" if tomorrow else "lane < %(tomorrow)s"
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             WITH RECURSIVE lane AS (
                 (SELECT lane FROM packshot_generation
                 WHERE provider_id = %(provider)s AND status = 'pending' AND wait_reason IS NULL
+                    AND {which}
                 ORDER BY lane LIMIT 1)
                 UNION ALL
                 SELECT (
                     SELECT generation.lane FROM packshot_generation AS generation
                     WHERE generation.provider_id = %(provider)s AND generation.status = 'pending'
                         AND generation.wait_reason IS NULL AND generation.lane > lane.lane
+                        AND generation.{which}
                     ORDER BY generation.lane LIMIT 1)
                 FROM lane WHERE lane.lane IS NOT NULL
             ), turn AS (
@@ -253,7 +274,7 @@ def candidates(provider: str, *, simulated: bool, limit: int) -> list[Candidate]
             )
             SELECT id FROM turn ORDER BY turn, priority DESC, id LIMIT %(limit)s
             """,
-            {"provider": provider, "limit": limit},
+            {"provider": provider, "limit": limit, "tomorrow": BY_TOMORROW},
         )
         order = [row[0] for row in cursor.fetchall()]
         if not order:

@@ -11,24 +11,29 @@ from uuid import UUID
 
 from django.db import connection
 
+from packshot.reports import finding
+from packshot.reports.finding import Filter, Scope, Sort
 from packshot.reports.health import is_off
 from packshot.reports.reads import GenerationRow, images_of
-from packshot.reports.sql import containing, read
+from packshot.reports.sql import read
 
-# A text that more products than this contain is looked for from the newest generation on, and not counted.
-PRODUCTS_LOOKED_UP = 500
-# A run with more generations than this is listed, and not counted by status.
-RUN_COUNTED = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """Which generations. `text` is looked for in SKU and product name, whatever its case."""
-
-    status: str | None = None
-    provider: str | None = None
-    text: str = ""
-    run_id: UUID | None = None
+__all__ = [
+    "AttemptLine",
+    "Detail",
+    "Filter",
+    "GivenPicture",
+    "Listing",
+    "Match",
+    "Proof",
+    "Tally",
+    "detail",
+    "listing",
+    "matching",
+    "rows_of",
+    "tally",
+    "those",
+    "waiting",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,7 @@ class Tally:
     """How many generations there are by provider and status, whatever the filter says of these two."""
 
     counted: Mapping[tuple[str, str], int] | None  # None: too many to count while somebody waits
+    at_least: bool = False  # there are more: they were counted among the newest only
 
     def of(self, status: str | None = None, provider: str | None = None) -> int | None:
         """How many of one status or all, of one provider or all; None: not counted."""
@@ -50,13 +56,14 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One page of the Queue, newest first."""
+    """One page of the Queue, in its order."""
 
     rows: list[GenerationRow]
     newer: bool  # there is a page before this one
     older: bool  # and one after it
     tally: Tally
     run_title: str | None = None  # of the run it is narrowed to; None also when there is no such run
+    template_name: str | None = None  # of the template, as above
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +74,7 @@ class Match:
     status: str
     expected_micros: int | None  # of one attempt; None: no price is known
     simulated: bool
+    provider: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,11 +169,9 @@ class Detail:
 # Ids first, by index alone; then the view for a page of them. The other way round PostgreSQL joins before it
 # limits as soon as a filter has more hits than it expected.
 _PAGE = """
-    SELECT * FROM image_generation_monitor
-    WHERE id = ANY (ARRAY(
-        SELECT generation.id FROM packshot_generation AS generation
-        WHERE {conditions} ORDER BY generation.id {order} LIMIT %(limit)s))
-    ORDER BY id DESC
+    SELECT monitor.* FROM unnest(ARRAY({ids})) WITH ORDINALITY AS page (id, place)
+    JOIN image_generation_monitor AS monitor ON monitor.id = page.id
+    ORDER BY page.place
 """
 
 # What has ended is read where it was added up as it ended; what has not, by an index as small as the queue.
@@ -233,18 +239,42 @@ _ATTEMPTS = """
 
 
 def listing(
-    wanted: Filter, *, after: UUID | None = None, before: UUID | None = None, limit: int = 50
+    wanted: Filter,
+    *,
+    after: UUID | None = None,
+    before: UUID | None = None,
+    limit: int = 50,
+    sort: Sort = "newest",
 ) -> Listing:
-    """One page: the newest, the next `after` an id, or the one `before` it."""
-    scope = _Scope(wanted)
-    tally = scope.tally()
+    """One page: the first, the next `after` an id, or the one `before` it, in the order of `sort`."""
+    scope = Scope(wanted)
+    tally = _tally(scope)
     if before is not None:
-        rows = scope.page(limit + 1, newer_than=before)
+        rows = _page(scope, limit + 1, sort, before=before)[::-1]
         if len(rows) > limit:
-            return Listing(_finished(rows[1:]), True, True, tally, scope.run_title)
+            return Listing(_finished(rows[1:]), True, True, tally, scope.run_title, scope.template_name)
         # Nothing would be before it, so it is the first page, and a whole one.
-    rows = scope.page(limit + 1, older_than=after)
-    return Listing(_finished(rows[:limit]), after is not None, len(rows) > limit, tally, scope.run_title)
+    rows = _page(scope, limit + 1, sort, after=after if before is None else None)
+    return Listing(
+        _finished(rows[:limit]),
+        after is not None and before is None,
+        len(rows) > limit,
+        tally,
+        scope.run_title,
+        scope.template_name,
+    )
+
+
+def _page(
+    scope: Scope, limit: int, sort: Sort = "newest", *, after: UUID | None = None, before: UUID | None = None
+) -> list[GenerationRow]:
+    return read(
+        GenerationRow,
+        _PAGE.format(ids=scope.ids(limit, sort, after=after, before=before)),
+        **scope.parameters,
+        edge=after or before,
+        limit=limit,
+    )
 
 
 def rows_of(generation_ids: Sequence[UUID]) -> list[GenerationRow]:
@@ -260,21 +290,39 @@ def rows_of(generation_ids: Sequence[UUID]) -> list[GenerationRow]:
 
 def waiting(limit: int = 50) -> list[GenerationRow]:
     """The newest that wait: those whose reason changes with a provider, a budget or the stop switch."""
-    return _finished(_Scope(Filter(status="pending")).page(limit))
+    return _finished(_page(Scope(Filter(status="pending")), limit))
 
 
 def tally(wanted: Filter) -> Tally:
     """How many there are by provider and status, of what else `wanted` says."""
-    return _Scope(wanted).tally()
+    return _tally(Scope(wanted))
+
+
+def _tally(scope: Scope) -> Tally:
+    wanted = scope.wanted
+    if not wanted.indexed:
+        counted, more = scope.count_recent()
+        return Tally(counted, more)
+    if not scope.few or scope.run_size > finding.RUN_COUNTED:
+        return Tally(None)
+    narrowed = wanted.text or wanted.run_id
+    sql = _COUNTS_OF.format(conditions=scope.conditions(narrowing_only=True)) if narrowed else _COUNTS
+    sums: Counter[tuple[str, str]] = Counter()
+    with connection.cursor() as cursor:
+        cursor.execute(sql, scope.parameters if narrowed else None)
+        for provider, status, number in cursor.fetchall():
+            sums[provider, status] += number
+    return Tally(dict(sums))
 
 
 def matching(wanted: Filter, statuses: Sequence[str], *, limit: int) -> list[Match]:
     """The oldest of what `wanted` says that have one of `statuses`."""
-    scope = _Scope(wanted)
+    scope = Scope(wanted)
     return read(
         Match,
         f"""
-        SELECT generation.id, generation.status, generation.expected_micros, generation.simulated
+        SELECT generation.id, generation.status, generation.expected_micros, generation.simulated,
+            generation.provider_id AS provider
         FROM packshot_generation AS generation
         WHERE {scope.conditions()} AND generation.status = ANY(%(statuses)s)
         ORDER BY generation.id LIMIT %(limit)s
@@ -290,7 +338,7 @@ def those(generation_ids: Sequence[UUID]) -> list[Match]:
     return read(
         Match,
         """
-        SELECT id, status, expected_micros, simulated FROM packshot_generation
+        SELECT id, status, expected_micros, simulated, provider_id AS provider FROM packshot_generation
         WHERE id = ANY(%(ids)s) ORDER BY id
         """,
         ids=list(generation_ids),
@@ -338,93 +386,3 @@ def _with_proofs(line: AttemptLine) -> AttemptLine:
 def _finished(rows: Sequence[GenerationRow]) -> list[GenerationRow]:
     images = images_of([row.id for row in rows])
     return [replace(row, images=images[row.id]) for row in rows]
-
-
-class _Scope:
-    """A filter on its way into SQL: its text is looked up once, for the page and the counts alike."""
-
-    def __init__(self, wanted: Filter) -> None:
-        self.wanted = wanted
-        self.parameters: dict[str, Any] = {
-            name: value
-            for name, value in (
-                ("status", wanted.status),
-                ("provider", wanted.provider),
-                ("run", wanted.run_id),
-                ("text", containing(wanted.text) if wanted.text else None),
-            )
-            if value is not None
-        }
-        self.run_title, self.run_size = self._run() if wanted.run_id is not None else (None, 0)
-        self.few = True
-        if wanted.text:
-            found = self._products()
-            self.few = len(found) <= PRODUCTS_LOOKED_UP
-            if self.few:
-                self.parameters["products"] = found
-                del self.parameters["text"]
-
-    def page(
-        self, limit: int, *, older_than: UUID | None = None, newer_than: UUID | None = None
-    ) -> list[GenerationRow]:
-        """Up to `limit` rows, newest first: the next that are older than an id, or newer than it."""
-        conditions = self.conditions()
-        if older_than is not None:
-            conditions += " AND generation.id < %(edge)s"
-        if newer_than is not None:
-            conditions += " AND generation.id > %(edge)s"
-        return read(
-            GenerationRow,
-            _PAGE.format(conditions=conditions, order="DESC" if newer_than is None else "ASC"),
-            **self.parameters,
-            edge=older_than or newer_than,
-            limit=limit,
-        )
-
-    def tally(self) -> Tally:
-        if not self.few or self.run_size > RUN_COUNTED:
-            return Tally(None)
-        narrowed = self.wanted.text or self.wanted.run_id
-        sql = _COUNTS_OF.format(conditions=self.conditions(narrowing_only=True)) if narrowed else _COUNTS
-        counted: Counter[tuple[str, str]] = Counter()
-        with connection.cursor() as cursor:
-            cursor.execute(sql, self.parameters if narrowed else None)
-            for provider, status, number in cursor.fetchall():
-                counted[provider, status] += number
-        return Tally(dict(counted))
-
-    def conditions(self, *, narrowing_only: bool = False) -> str:
-        """What the filter says, in SQL; `narrowing_only`: without what counts are by, status and provider."""
-        said = ["true"]
-        if self.wanted.status is not None and not narrowing_only:
-            said.append("generation.status = %(status)s")
-        if self.wanted.provider is not None and not narrowing_only:
-            said.append("generation.provider_id = %(provider)s")
-        if self.wanted.run_id is not None:
-            said.append("generation.run_id = %(run)s")
-        if "products" in self.parameters:
-            said.append("generation.product_id = ANY(%(products)s)")
-        elif self.wanted.text:
-            said.append(
-                """
-                (SELECT product.sku ILIKE %(text)s OR product.name ILIKE %(text)s
-                FROM packshot_product AS product WHERE product.id = generation.product_id)
-                """
-            )
-        return " AND ".join(said)
-
-    def _products(self) -> list[UUID]:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                """
-                SELECT id FROM packshot_product
-                WHERE sku ILIKE %(text)s OR name ILIKE %(text)s LIMIT %(limit)s
-                """,
-                {"text": self.parameters["text"], "limit": PRODUCTS_LOOKED_UP + 1},
-            )
-            return [row[0] for row in cursor.fetchall()]
-
-    def _run(self) -> tuple[str | None, int]:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT title, size FROM packshot_run WHERE id = %s", [self.wanted.run_id])
-            return cursor.fetchone() or (None, 0)

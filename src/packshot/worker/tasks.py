@@ -55,6 +55,22 @@ def register(app: App) -> None:
 
         make(UUID(image_id), spec)
 
+    @app.task(name="bulk", queue="chores", retry=_RETRY)
+    @_on_a_live_connection
+    def bulk(action_id: str, place: int) -> None:
+        from packshot.flows.bulk import carry_out
+
+        carry_out(UUID(action_id), place)
+
+    # An action whose next turn got lost goes on.
+    @app.periodic(cron="* * * * *", periodic_id="bulk_go_on")
+    @app.task(name="bulk_go_on", queue="chores", queueing_lock="bulk_go_on")
+    @_on_a_live_connection
+    def bulk_go_on(timestamp: int) -> None:
+        from packshot.flows.bulk import go_on
+
+        go_on()
+
     @app.periodic(cron="* * * * *", periodic_id="retry_stalled")
     @app.task(name="retry_stalled", queue="chores", queueing_lock="retry_stalled")
     async def retry_stalled(timestamp: int) -> None:
