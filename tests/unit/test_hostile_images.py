@@ -1,4 +1,4 @@
-"""Bytes made to hurt: bombs, polyglots, mutated files. Each is refused or comes out clean, and hurts nobody."""
+"""Bombs, polyglots and mutated files: each is refused or comes out clean, and nobody is hurt."""
 
 import io
 import os
