@@ -20,7 +20,7 @@ from packshot.catalogue.images import (
     to_decode,
     waiting_to_be_decoded,
 )
-from packshot.catalogue.products import ProductRow, by_id, by_sku, without_image
+from packshot.catalogue.products import ProductRow, archive, by_id, by_sku, without_image
 from packshot.catalogue.templates import (
     GENERAL,
     Shipped,
@@ -47,6 +47,7 @@ __all__ = [
     "activate",
     "activate_newest",
     "add_images",
+    "archive",
     "by_id",
     "by_sku",
     "has_template",

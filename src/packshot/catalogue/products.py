@@ -45,6 +45,22 @@ def by_id(ids: Sequence[UUID]) -> list[ProductRow]:
     return [ProductRow(row[0], row[1], row[2], row[3], row[4] or "", row[5]) for row in rows]
 
 
+def archive(ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Take these out of the catalogue. Returns the SKU of each that was still in it."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT 1 FROM packshot_product WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE", [list(ids)]
+        )
+        cursor.execute(
+            """
+            UPDATE packshot_product SET archived_at = clock_timestamp(), updated_at = clock_timestamp()
+            WHERE id = ANY(%s) AND archived_at IS NULL RETURNING id, sku
+            """,
+            [list(ids)],
+        )
+        return dict(cursor.fetchall())
+
+
 def without_image(provider: str, *, category_path: str | None = None) -> list[ProductRow]:
     """Products without an active image that are not already waiting for one from `provider`."""
     with connection.cursor() as cursor:

@@ -47,7 +47,7 @@ COMMANDS: dict[str, Entry] = {
     ),
     "doctor": Entry("doctor:app", RUN, "Check this installation, and say how to mend it.", "django"),
     "import": Entry("importing:app", CATALOGUE, "Import a catalogue file."),
-    "products": Entry("products:app", CATALOGUE, "List products."),
+    "products": Entry("products:app", CATALOGUE, "List and archive products."),
     "templates": Entry("templates:app", CATALOGUE, "Show, try and save prompt templates."),
     "generate": Entry("generating:app", CATALOGUE, "Ask a provider for images of products."),
     "images": Entry("images:app", CATALOGUE, "List images and choose the active one."),

@@ -5,10 +5,12 @@ from typing import Annotated
 import typer
 from django.db.models import Q
 
+from packshot import accounts, catalogue
 from packshot.catalogue.models import Product
 from packshot.cli.screen import Column, many, print_json, program, say, status, table
+from packshot.flows import retire
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="List products.")
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="List and archive products.")
 
 _FIELDS = (
     "id", "sku", "name", "category__path", "price", "currency", "attributes", "active_image_id",
@@ -18,7 +20,7 @@ _FIELDS = (
 
 @app.callback()
 def products() -> None:
-    """List products."""
+    """List and archive products."""
 
 
 @app.command("list")
@@ -69,6 +71,19 @@ def list_products(
     total = found.count() if len(rows) == limit else len(rows)
     if total > len(rows):
         say(f"{len(rows):,} of {many(total, 'product')}; --limit N shows more.", style="dim")
+
+
+@app.command("archive")
+def archive_products(
+    skus: Annotated[list[str], typer.Argument(help="SKUs.", metavar="SKU...")],
+) -> None:
+    """Take products out of the catalogue; importing them again brings them back. What waits for them is
+    cancelled, and what is on its way is kept."""
+    found = catalogue.by_sku(skus)
+    done = retire.archive([each.id for each in found], accounts.this_shell())
+    say(f"{many(done.products, 'product')} archived; {many(done.cancelled, 'generation')} cancelled.")
+    if done.on_their_way:
+        say(f"{many(done.on_their_way, 'call')} on the way: its image is kept, and shown to no shopper.")
 
 
 def _image(row: dict[str, object]) -> str:
