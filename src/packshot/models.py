@@ -15,6 +15,7 @@ from packshot.events.models import Event
 from packshot.generations.bulk_models import BulkAction, BulkItem
 from packshot.generations.models import (
     Attempt,
+    Batch,
     Callback,
     Evidence,
     Generation,
@@ -32,6 +33,7 @@ from packshot.reports.models import Rollup
 __all__ = [
     "Attempt",
     "AuditEntry",
+    "Batch",
     "Budget",
     "BudgetWindow",
     "BulkAction",

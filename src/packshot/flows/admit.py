@@ -3,7 +3,10 @@
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from uuid import UUID
+
+from django.db import transaction
 
 from packshot import catalogue, events, generations, ledger, reports
 from packshot.events import Happening
@@ -15,9 +18,13 @@ from packshot.kernel.faults import fault_point
 from packshot.kernel.ids import uuid7
 from packshot.ledger import Wish
 from packshot.providers.cards import fitting
-from packshot.providers.contract import ImageRequest, Provider, model_card
+from packshot.providers.contract import ImageRequest, Progress, Provider, by_tomorrow, model_card
 
 _spread = random.Random()  # noqa: S311 - parts what would go wrong together; nothing depends on it
+# Of an attempt in a batch: the day that its provider has, and an hour.
+TOMORROW_S = 90_000
+# Until the first look at a batch that was just ordered.
+FIRST_LOOK_S = 60.0
 # Parked for money: looked at again even if nothing woke it, so that no row waits on a lost wake-up.
 LOOK_AGAIN_S = 60.0
 
@@ -41,9 +48,18 @@ def image_request(generation: Candidate, provider: Provider) -> ImageRequest:
 
 
 def admit(
-    provider: Provider, *, process_id: UUID, most: int, look_again_s: float = LOOK_AGAIN_S
+    provider: Provider,
+    *,
+    process_id: UUID,
+    most: int,
+    look_again_s: float = LOOK_AGAIN_S,
+    tomorrow: bool = False,
+    first_look_s: float = FIRST_LOOK_S,
 ) -> list[Claim]:
     """Claim up to `most` ready generations of `provider`: attempts written, money held, nothing sent.
+
+    With `tomorrow` those that may take a day, in one batch for each model: they need no seat and count in no
+    rate, for a batch has limits of its own.
 
     The recipe of DESIGN.md section 5: the provider's row, the candidates, their budgets, a fresh look at
     the balances, then the writes.
@@ -52,9 +68,14 @@ def admit(
         if ledger.stop_state().stopped or not generations.lives(process_id):
             return []
         gate = generations.open_gate(provider.name)
-        if gate.closed:
+        if gate.closed and not (tomorrow and gate.closed == "full"):
             return []
-        ready = generations.candidates(provider.name, simulated=gate.simulated, limit=min(most, gate.room))
+        ready = generations.candidates(
+            provider.name,
+            simulated=gate.simulated,
+            limit=most if tomorrow else min(most, gate.room),
+            tomorrow=tomorrow,
+        )
         if ready:
             fault_point("queue.claimed")
         gone = [each for each in ready if _retired(provider, each)]
@@ -80,9 +101,12 @@ def admit(
         claims = [claim for claim in priced if claim.attempt_id in held]
         by_attempt = {claim.attempt_id: claim.generation.id for claim in priced}
         parked |= {by_attempt[wish.attempt_id]: ("budget", reason) for wish, reason in short}
+        if tomorrow:
+            claims = _in_batches(provider, claims, first_look_s)
         generations.open_attempts(claims, process_id=process_id)
         generations.park(parked, look_again_s=look_again_s)
-        generations.take(provider.name, len(claims))
+        if not tomorrow:
+            generations.take(provider.name, len(claims))
         reports.add(counted, slot=SHARED_SLOT)
         events.tell(
             [
@@ -98,6 +122,23 @@ def admit(
     if claims:
         fault_point("attempt.committed")
     return claims
+
+
+def _in_batches(provider: Provider, claims: Sequence[Claim], first_look_s: float) -> list[Claim]:
+    """The same claims, each with the batch that was opened for its model."""
+    ids: dict[str, UUID] = {}
+    for model in sorted({claim.generation.model for claim in claims}):
+        those = [claim for claim in claims if claim.generation.model == model]
+        ids[model] = uuid7()
+        generations.open_batch(
+            ids[model],
+            provider=provider.name,
+            model=model,
+            simulated=those[0].generation.simulated,
+            total=len(those),
+            look_s=first_look_s,
+        )
+    return [replace(claim, batch_id=ids[claim.generation.model]) for claim in claims]
 
 
 def _retired(provider: Provider, candidate: Candidate) -> bool:
@@ -167,7 +208,8 @@ def _price(
                 ceiling_micros=quote.ceiling,
                 price_version=quote.price_version,
             )
-        claims.append(Claim(uuid7(), candidate.attempts + 1, generation, card.deadline_s))
+        deadline_s = TOMORROW_S if by_tomorrow(candidate.options) else card.deadline_s
+        claims.append(Claim(uuid7(), candidate.attempts + 1, generation, deadline_s))
     return claims, parked
 
 
@@ -195,6 +237,37 @@ def accept(tickets: Mapping[UUID, tuple[Mapping[str, object], str, int | None]])
         statements.send()
         fault_point("ticket.written")
     fault_point("ticket.saved")
+
+
+def due_batches(kinds: Sequence[tuple[str, bool]], *, look_s: float) -> list[generations.Due]:
+    """Batches that this process may look at now."""
+    with transaction.atomic():
+        return generations.due_batches(kinds, look_s=look_s)
+
+
+def resting(batch_id: UUID) -> list[generations.Resting]:
+    """The attempts that wait for a batch."""
+    return generations.resting(batch_id)
+
+
+def note_progress(batch_id: UUID, progress: Progress) -> None:
+    """Keep what a look at a batch said."""
+    with transaction.atomic():
+        due = None if progress.due_at is None else datetime.fromtimestamp(progress.due_at, UTC)
+        generations.note_progress(
+            batch_id,
+            state=progress.state,
+            done=progress.done,
+            failed=progress.failed,
+            total=progress.total,
+            due_at=due,
+        )
+
+
+def look_again(batch_id: UUID, *, look_s: float) -> None:
+    """Look at a batch again, if anything of it is open."""
+    with transaction.atomic():
+        generations.look_again(batch_id, look_s=look_s)
 
 
 def give_back(attempt_ids: Sequence[UUID], *, within_s: float = 0.0) -> int:

@@ -123,7 +123,7 @@ async def _called(claim: Claim, provider: Provider, around: Surroundings) -> Com
     try:
         answer = await _sent(claim, provider, around)
     except ProviderError as error:
-        return _failed(claim, provider, error)
+        return failed(claim, provider, error)
     if answer is None:
         return None
     if isinstance(answer, Ticket):
@@ -132,7 +132,7 @@ async def _called(claim: Claim, provider: Provider, around: Surroundings) -> Com
         await around.lines.accepted(claim, answer)
         return await _finished(claim, provider, answer, around)
     fault_point("answer.read")
-    return await _delivered(claim, provider, answer, around)
+    return await delivered(claim, provider, answer, around)
 
 
 async def _sent(claim: Claim, provider: Provider, around: Surroundings) -> Ticket | Delivery | None:
@@ -201,8 +201,8 @@ async def _finished(
             log.warning("attempt %s: a callback led to nothing: %s", claim.attempt_id, error.reason)
             await around.lines.came_to_nothing(claim)
             return None
-        return _failed(claim, provider, error, ticket)
-    return await _delivered(claim, provider, delivery, around)
+        return failed(claim, provider, error, ticket)
+    return await delivered(claim, provider, delivery, around)
 
 
 async def _collect(claim: Claim, provider: Provider, ticket: Ticket, around: Surroundings) -> Delivery:
@@ -242,9 +242,7 @@ async def _collect(claim: Claim, provider: Provider, ticket: Ticket, around: Sur
     )
 
 
-async def _delivered(
-    claim: Claim, provider: Provider, delivery: Delivery, around: Surroundings
-) -> Completion:
+async def delivered(claim: Claim, provider: Provider, delivery: Delivery, around: Surroundings) -> Completion:
     """Raises nothing: without an image it is a failure that cost what it cost."""
     if not delivery.images:
         error = BadAnswer(
@@ -255,7 +253,7 @@ async def _delivered(
             request_id=delivery.request_id,
             raw=delivery.raw,
         )
-        return _failed(claim, provider, error)
+        return failed(claim, provider, error)
     fault_point("image.read")
     stored = await _keep(delivery.images, around)
     fault_point("images.kept")
@@ -312,7 +310,7 @@ def storable(handle: Mapping[str, JsonValue] | None) -> Mapping[str, JsonValue] 
     return handle
 
 
-def _failed(
+def failed(
     claim: Claim, provider: Provider, error: ProviderError, ticket: Ticket | None = None
 ) -> Completion:
     if error.charge != "free":

@@ -32,6 +32,9 @@ class Timers:
     poll_s: float = 1.0
     look_again_s: float = 60.0
     drain_s: float = 30.0
+    gather_s: float = 10.0  # between two orders of what may come by tomorrow: the more of it goes together
+    batch_look_s: float = 60.0  # between two looks at a batch
+    arrival_s: float = 600.0  # how long an order whose answer got lost may still be on its way
     part_s: float = 60.0  # what two workers died with goes back to the queue at moments this far apart
     # After a call's deadline, before `retry_uncertain` asks again: a rescue takes 12 s, and a provider tries
     # its callback for 36 s.

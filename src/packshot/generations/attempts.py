@@ -13,8 +13,8 @@ from psycopg.types.json import Jsonb
 from packshot.generations.queue import CANDIDATE, Candidate, candidate, decoded
 from packshot.kernel.ids import uuid7
 
-# What its ticket can still bring to an end.
-COLLECTABLE = "(state = 'accepted' OR (state = 'uncertain' AND ticket IS NOT NULL))"
+# What its ticket can still bring to an end, by the process that owns it; lines of a batch rest with nobody.
+COLLECTABLE = "(batch_id IS NULL AND (state = 'accepted' OR (state = 'uncertain' AND ticket IS NOT NULL)))"
 CLOSED = ("released", "succeeded", "failed_free", "failed_charged", "charged_no_image")
 
 
@@ -29,6 +29,7 @@ class Claim:
     ticket: Mapping[str, Any] | None = None
     cost_micros: int | None = None  # what the provider said when it took the request
     alone: bool = False  # two workers died with it in hand: whoever tries once more does nothing beside it
+    batch_id: UUID | None = None  # it is one line of it
     by_callback: bool = False  # its ticket was made from a callback: nobody has the answer to its submission
 
 
@@ -66,14 +67,15 @@ def open_attempts(funded: Sequence[Claim], *, process_id: UUID) -> None:
         cursor.execute(
             """
             INSERT INTO packshot_attempt (id, generation_id, number, process_id, state, provider, model,
-                simulated, reserved_micros, price_version, deadline_s, request_id, error_kind, error_message,
-                answer, created_at)
+                simulated, reserved_micros, price_version, deadline_s, batch_id, request_id, error_kind,
+                error_message, answer, created_at)
             SELECT item.id, item.generation_id, item.number, %s, 'intent', item.provider, item.model,
-                item.simulated, item.reserved, item.price_version, item.deadline_s, '', '', '', '', now()
+                item.simulated, item.reserved, item.price_version, item.deadline_s, item.batch_id, '', '', '',
+                '', now()
             FROM unnest(%s::uuid[], %s::uuid[], %s::smallint[], %s::text[], %s::text[], %s::boolean[],
-                %s::bigint[], %s::text[], %s::int[])
+                %s::bigint[], %s::text[], %s::int[], %s::uuid[])
                 AS item (id, generation_id, number, provider, model, simulated, reserved, price_version,
-                    deadline_s)
+                    deadline_s, batch_id)
             """,
             [
                 process_id,
@@ -86,6 +88,7 @@ def open_attempts(funded: Sequence[Claim], *, process_id: UUID) -> None:
                 [claim.generation.ceiling_micros or 0 for claim in funded],
                 [claim.generation.price_version for claim in funded],
                 [claim.deadline_s for claim in funded],
+                [claim.batch_id for claim in funded],
             ],
         )
         cursor.execute(

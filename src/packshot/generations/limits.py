@@ -95,7 +95,8 @@ def open_gate(provider: str) -> Gate:
                 -- The circuit: after so many busy answers in a row one request tries whether it is over.
                 CASE WHEN busy_in_row >= %s THEN least(max_in_flight, 1) ELSE max_in_flight END - (
                     SELECT count(*) FROM packshot_attempt AS attempt
-                    WHERE attempt.provider = %s AND attempt.state IN ('intent', 'sending', 'accepted')),
+                    WHERE attempt.provider = %s AND attempt.batch_id IS NULL
+                        AND attempt.state IN ('intent', 'sending', 'accepted')),
                 packshot_price_edition(name)
             FROM packshot_provider WHERE name = %s
             """,

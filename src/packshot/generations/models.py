@@ -247,6 +247,31 @@ class Route(models.Model):
         ]
 
 
+class Batch(models.Model):
+    """Requests that go to a provider as one order and come back within a day. Its attempts hold no seat, no
+    process owns them once they are accepted, and whoever sweeps looks at it when it is due."""
+
+    # Also the name by which the provider can be asked for the order.
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    provider = models.CharField(max_length=32)
+    model = models.CharField(max_length=100)
+    simulated = models.BooleanField()
+    made_at = models.DateTimeField(db_default=Now())
+    look_at = models.DateTimeField(null=True)  # the next look; null: nothing of it is open
+    # What the last look said.
+    looked_at = models.DateTimeField(null=True)
+    state = models.CharField(max_length=40, blank=True)  # the provider's own word
+    done = models.IntegerField(default=0)
+    failed = models.IntegerField(default=0)
+    total = models.IntegerField()
+    due_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index("look_at", condition=Q(look_at__isnull=False), name="packshot_batch_to_look_at"),
+        ]
+
+
 class Attempt(models.Model):
     """One paid call on behalf of a generation. Its moves are held by a trigger (DESIGN.md section 5)."""
 
@@ -261,6 +286,8 @@ class Attempt(models.Model):
     reserved_micros = models.BigIntegerField()
     price_version = models.CharField(max_length=40)
     deadline_s = models.IntegerField()
+    # One line of it; null: a call of its own.
+    batch = models.ForeignKey("Batch", null=True, on_delete=models.PROTECT, related_name="+", db_index=False)
     ticket = models.JSONField(null=True)
     request_id = models.TextField(blank=True)
     cost_micros = models.BigIntegerField(null=True)  # null while open, and when the cost is not known
@@ -292,12 +319,14 @@ class Attempt(models.Model):
             models.Index(
                 "process", "state", condition=Q(state__in=OPEN_ATTEMPT_STATES), name="packshot_attempt_open"
             ),
+            # What holds a seat of its provider: lines of a batch rest for a day and hold none.
             models.Index(
                 "provider",
                 "state",
-                condition=Q(state__in=OPEN_ATTEMPT_STATES),
+                condition=Q(state__in=OPEN_ATTEMPT_STATES, batch=None),
                 name="packshot_attempt_in_flight",
             ),
+            models.Index("batch", condition=Q(batch__isnull=False), name="packshot_attempt_by_batch"),
             models.Index("request_id", name="packshot_attempt_by_request_id"),
             # What went wrong lately, by the time in the id; it grows with what fails and with nothing else.
             models.Index("provider", "id", condition=~Q(error_kind=""), name="packshot_attempt_trouble"),

@@ -45,6 +45,9 @@ class Verdict:
 def verdict(error: ProviderError, *, tries: int, busy_in_row: int, jitter: random.Random) -> Verdict:
     """What follows from `error` on a generation that failed `tries` times for free, this one included."""
     match error:
+        case TryLater() if error.alone:
+            wait = min(max(error.after_s, 1.0), LONGEST_WAIT_S) * jitter.uniform(1.0, 1.1)
+            return Verdict("failed_free", "pending", again_after_s=wait, wait_reason="retry")
         case TryLater() if error.kind == "server_error" and busy_in_row < OUTAGE_AFTER:
             if tries >= FREE_TRIES:
                 return Verdict("failed_free", "failed", provider_waits_s=0.0)

@@ -155,8 +155,9 @@ def lapsed(grace_s: float) -> list[UUID]:
                 OR (process.ended_at IS NOT NULL AND EXISTS (
                     SELECT 1 FROM packshot_attempt AS attempt
                     WHERE attempt.process_id = process.id
-                        AND (attempt.state IN ('intent', 'sending', 'accepted')
-                            OR (attempt.state = 'uncertain' AND attempt.ticket IS NOT NULL))))
+                        AND (attempt.state IN ('intent', 'sending') OR (attempt.batch_id IS NULL
+                            AND (attempt.state = 'accepted'
+                                OR (attempt.state = 'uncertain' AND attempt.ticket IS NOT NULL))))))
             )
             ORDER BY process.id FOR NO KEY UPDATE SKIP LOCKED
             """,
@@ -188,8 +189,8 @@ def _count_deaths(cursor: CursorWrapper, process_ids: list[UUID]) -> None:
         SELECT id FROM packshot_generation
         WHERE id IN (
             SELECT generation_id FROM packshot_attempt
-            WHERE process_id = ANY(%s) AND (state IN ('intent', 'sending', 'accepted')
-                OR (state = 'uncertain' AND ticket IS NOT NULL)))
+            WHERE process_id = ANY(%s) AND (state IN ('intent', 'sending') OR (batch_id IS NULL
+                AND (state = 'accepted' OR (state = 'uncertain' AND ticket IS NOT NULL)))))
         ORDER BY id FOR NO KEY UPDATE
         """,
         [process_ids],

@@ -233,9 +233,7 @@ CANDIDATE = """
 """
 
 
-def candidates(
-    provider: str, *, simulated: bool, limit: int, tomorrow: bool = False
-) -> list[Candidate]:
+def candidates(provider: str, *, simulated: bool, limit: int, tomorrow: bool = False) -> list[Candidate]:
     """Up to `limit` ready generations of `provider`, locked, in turn from each lane, best priority first.
 
     Either what is wanted now, or what may come by tomorrow.

@@ -62,7 +62,7 @@ REMEDIES: dict[str, str] = {
     "cut_off": "Look at the provider's usage page, then settle the charge: charged, or not charged.",
     "server_error": "Retry, or use another provider.",
     "bad_answer": "Retry, or use another provider; the answer is kept with the attempt.",
-    "expired": "Retry: the result's link died before the image could be fetched.",
+    "expired": "Retry: time ran out before the image was made, or before it could be fetched.",
     "unknown_price": "Enter a price for this model; an unknown price is never spent automatically.",
     "worker_lost": "Find the cause in the workers' log; settle the charge where one is open; then retry.",
     "bug": "Retry; if it fails again, report it with the reference.",
@@ -124,6 +124,7 @@ class TryLater(ProviderError):
     ) -> None:
         super().__init__(reason, kind=kind, charge="free", request_id=request_id, raw=raw)
         self.after_s = after_s
+        self.alone = False  # only this request waits: it is no reason to ask the provider for nothing else
 
 
 class Refused(ProviderError):

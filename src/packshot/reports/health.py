@@ -160,8 +160,8 @@ _TROUBLE = """
 _USE = """
     SELECT record.name,
         (SELECT count(*) FROM packshot_attempt AS attempt
-        WHERE attempt.provider = record.name AND attempt.state IN ('intent', 'sending', 'accepted'))::int
-            AS in_flight,
+        WHERE attempt.provider = record.name AND attempt.batch_id IS NULL
+            AND attempt.state IN ('intent', 'sending', 'accepted'))::int AS in_flight,
         record.per_minute,
         CASE WHEN record.per_minute IS NOT NULL THEN
             (SELECT count(*) FROM packshot_attempt AS attempt

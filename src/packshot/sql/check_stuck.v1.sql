@@ -23,7 +23,7 @@ FROM packshot_attempt AS attempt
 JOIN packshot_process AS process ON process.id = attempt.process_id
 CROSS JOIN living
 WHERE living.pay AND attempt.state IN ('intent', 'sending', 'accepted')
-    AND process.ended_at < now() - interval '5 minutes'
+    AND (attempt.batch_id IS NULL OR attempt.state <> 'accepted') AND process.ended_at < now() - interval '5 minutes'
 UNION ALL
 -- Its process lives and has forgotten it. A ticket that was taken over is looked at for a whole deadline anew.
 SELECT 'attempt ' || attempt.id,
@@ -33,8 +33,14 @@ FROM packshot_attempt AS attempt
 JOIN packshot_process AS process ON process.id = attempt.process_id
 CROSS JOIN living
 WHERE living.pay AND attempt.state IN ('intent', 'sending', 'accepted') AND process.ended_at IS NULL
+    AND (attempt.batch_id IS NULL OR attempt.state <> 'accepted')
     AND greatest(process.started_at, coalesce(attempt.accepted_at, attempt.sending_at, attempt.created_at))
         < now() - interval '20 minutes' - make_interval(secs => attempt.deadline_s)
+UNION ALL
+-- Its accepted attempts belong to nobody: whoever sweeps looks at it.
+SELECT 'batch ' || batch.id, format('should have been looked at %s', batch.look_at)
+FROM packshot_batch AS batch CROSS JOIN living
+WHERE living.pay AND batch.look_at < now() - interval '15 minutes'
 UNION ALL
 SELECT 'image ' || image.id, format('was stored at %s and nothing will decode it', image.created_at)
 FROM packshot_image AS image CROSS JOIN living

@@ -14,15 +14,15 @@ from django.db import InterfaceError, OperationalError
 from packshot import generations, ledger
 from packshot.blobs import BlobStore
 from packshot.events import CHANNEL
-from packshot.flows import admit, callbacks, routing, spending, upkeep
+from packshot.flows import admit, batches, callbacks, routing, spending, upkeep
 from packshot.flows.close import Completion, close
 from packshot.flows.desk import Desk
 from packshot.flows.run import Surroundings, resume, run
 from packshot.flows.upkeep import Timers
-from packshot.generations import Claim, Enrolled
-from packshot.kernel.errors import Unsure
+from packshot.generations import Claim, Due, Enrolled
+from packshot.kernel.errors import ProviderError, Unsure
 from packshot.kernel.faults import fault_point
-from packshot.providers.contract import Provider, Ticket
+from packshot.providers.contract import Batches, Progress, Provider, Ticket
 from packshot.worker.database import HUNG_S, Batch, Database
 from packshot.worker.fence import Fence, Waker
 from packshot.worker.shelf import Shelf
@@ -75,6 +75,13 @@ class PayWorker:
         self._ticketed: set[UUID] = set()
         # Called and kept, their ends being written: they hold a row in memory and no seat.
         self._ending: set[UUID] = set()
+        # Attempts of orders that are being sent: one task for many, so none of them is dropped by itself.
+        self._ordering: set[UUID] = set()
+        self._looks: dict[UUID, asyncio.Task[None]] = {}  # at batches, by batch
+        self._ordered_at = float("-inf")
+        self._sellers: dict[str, batches.Sells] = {
+            name: provider for name, provider in desk.providers.items() if isinstance(provider, Batches)
+        }
         self._news_of: dict[UUID, asyncio.Event] = {}  # rung when a provider says that there is some
         self._heed_every_s = HEED_S if callbacks.come(desk) else HEED_RARELY_S / settings.timer_scale
         self._heeded_at = float("-inf")
@@ -156,6 +163,13 @@ class PayWorker:
             await self._closings.put(bare)
         finally:
             self._leaving.discard(completion.attempt_id)
+
+    async def found(self, claims: Sequence[Claim], ticket: Ticket) -> None:
+        receipt = (ticket.state, ticket.request_id or "", ticket.cost)
+        await self._database.surely(admit.accept, {claim.attempt_id: receipt for claim in claims})
+
+    async def stands(self, batch_id: UUID, progress: Progress) -> None:
+        await self._database.surely(admit.note_progress, batch_id, progress)
 
     async def came_to_nothing(self, claim: Claim) -> None:
         await self._database.surely(callbacks.drop_ticket, claim.attempt_id)
@@ -256,6 +270,82 @@ class PayWorker:
             if len(claims) < most:
                 return
 
+    async def _order_batches(self) -> None:
+        """Send what may come by tomorrow, as many together as there are by now."""
+        now = time.monotonic()
+        if not self._may_admit() or now - self._ordered_at < self._timers.gather_s:
+            return
+        self._ordered_at = now
+        for provider in self._sellers.values():
+            while self._may_admit() and (room := min(self._room(), provider.most_lines)) > 0:
+                claims = await self._database.once(
+                    admit.admit,
+                    provider,
+                    process_id=self._me.id,
+                    most=room,
+                    look_again_s=self._timers.look_again_s,
+                    tomorrow=True,
+                    first_look_s=self._timers.batch_look_s,
+                )
+                by_batch: dict[UUID | None, list[Claim]] = {}
+                for claim in claims:
+                    by_batch.setdefault(claim.batch_id, []).append(claim)
+                for those in by_batch.values():
+                    self._start_order(those, provider)
+                if len(claims) < room:
+                    break
+
+    def _start_order(self, claims: Sequence[Claim], provider: batches.Sells) -> None:
+        ids = {claim.attempt_id for claim in claims}
+        task = asyncio.create_task(
+            self._watched(claims[0], batches.order(claims, provider, self._around)),
+            name=f"batch {claims[0].batch_id}",
+        )
+        self._ordering |= ids
+        self._tasks |= dict.fromkeys(ids, task)
+
+        def ended(_: asyncio.Task[None]) -> None:
+            self._ordering -= ids
+            for each in ids:
+                self._forget(each)
+
+        task.add_done_callback(ended)
+
+    async def _look_at_batches(self) -> None:
+        """Those that are due, each by one process at a time."""
+        if self._draining.is_set() or not self._sellers or self._store_trouble is not None:
+            return
+        kinds = [(name, self._desk.simulated[name]) for name in self._sellers]
+        due = await self._database.once(admit.due_batches, kinds, look_s=self._timers.batch_look_s)
+        for batch in due:
+            if batch.id not in self._looks:
+                task = asyncio.create_task(self._look_at(batch), name=f"look at batch {batch.id}")
+                self._looks[batch.id] = task
+
+    async def _look_at(self, batch: Due) -> None:
+        provider = self._sellers[batch.provider]
+        patience = batches.Patience(self._timers.arrival_s, self._settings.timer_scale)
+        renewing = asyncio.create_task(self._keep_looking(batch))
+        try:
+            resting = await self._database.once(admit.resting, batch.id)
+            await batches.look(batch, resting, provider, self._around, self, patience)
+        except ProviderError as problem:
+            log.info("batch %s: %s", batch.id, problem.reason)
+        except Exception as problem:  # noqa: BLE001 - there is another look
+            _note(f"batch {batch.id}", problem)
+        finally:
+            renewing.cancel()
+            self._looks.pop(batch.id, None)
+        with contextlib.suppress(OperationalError, InterfaceError):
+            await self._database.once(admit.look_again, batch.id, look_s=self._timers.batch_look_s)
+
+    async def _keep_looking(self, batch: Due) -> None:
+        """A large file takes its time: nobody else begins with it meanwhile."""
+        while True:
+            await asyncio.sleep(self._timers.batch_look_s / 3)
+            with contextlib.suppress(OperationalError, InterfaceError):
+                await self._database.once(admit.look_again, batch.id, look_s=self._timers.batch_look_s)
+
     def _room(self) -> int:
         """Free seats. What only waits to be written has given its own back, up to as many again."""
         most = self._settings.most_in_flight
@@ -325,6 +415,8 @@ class PayWorker:
         )
         self._quiet_wanted = rescued.waits_for_quiet
         self._collect(rescued.claims)
+        await self._order_batches()
+        await self._look_at_batches()
         await self._database.once(
             upkeep.give_back_unstarted,
             self._me.id,
@@ -392,6 +484,8 @@ class PayWorker:
 
     async def _drain(self) -> None:
         """Let calls on their way end; leave tickets to a successor, who collects them without paying."""
+        for look in list(self._looks.values()):
+            look.cancel()  # a successor looks
         log.info(
             "draining: %s calls on their way, %s tickets left to a successor",
             len(self._tasks) - len(self._ticketed),
@@ -402,11 +496,13 @@ class PayWorker:
         stop = asyncio.create_task(self._stop_now.wait())
         try:
             while self._tasks and not stop.done():
-                for attempt_id in self._tasks.keys() & (self._ticketed | self._unsent()):
+                idle = (self._ticketed | self._unsent()) - self._ordering
+                for attempt_id in self._tasks.keys() & idle:
                     self._tasks[attempt_id].cancel()
                 await asyncio.wait([stop, *self._tasks.values()], return_when=asyncio.FIRST_COMPLETED)
         finally:
             stop.cancel()
+        await asyncio.gather(*list(self._looks.values()), return_exceptions=True)
         with contextlib.suppress(Exception):  # else a successor gives them back
             await self._database.once(
                 upkeep.give_back_unstarted, self._me.id, running=set(self._tasks), older_than_s=0.0
