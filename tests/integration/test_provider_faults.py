@@ -22,6 +22,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from packshot import blobs, generations, reports
+from packshot.catalogue.models import Image
 from packshot.events.models import Event
 from packshot.flows import administer, admit
 from packshot.flows.close import Completion
@@ -278,6 +279,20 @@ def test_an_answer_without_an_image_ends_as_its_status_says(stage, status, worde
         assert stage.claim() == [], "it is not asked for again by itself"
     else:
         assert ended.attempt.error_message
+
+
+@pytest.mark.parametrize("variant", ["html", "not_an_image"], ids=["a page", "a page as the image"])
+def test_a_page_in_place_of_a_paid_answer_is_no_image_and_its_money_is_not_given_back(stage, variant):
+    if variant == "not_an_image" and stage.name in ("flux", "midjourney"):
+        pytest.skip("sends links, and what stands behind them is read in the contract tests")
+    ended = stage.one({"action": "garbage", "variant": variant})
+    assert not Image.objects.exists(), "a page became an image"
+    assert ended.generation.status in ("failed", "uncertain")
+    assert ended.generation.error_kind
+    # What the simulator billed is spent or still held, and it is not asked for again.
+    assert ended.spent + ended.held >= ended.billed
+    assert ended.seats_taken == 0
+    assert stage.claim() == []
 
 
 def test_three_server_errors_of_one_generation_end_it_for_free(stage):
