@@ -68,6 +68,22 @@ def test_series_hold_what_the_rows_say_and_never_mix_two_kinds_of_money(zone, mo
 
 
 @moments
+@pytest.mark.parametrize("step", [1, 7])
+def test_a_range_holds_its_days_whole_and_nothing_else(zone, moment, step):
+    past(zone, moment, generations=60)
+    today = datetime.fromisoformat(moment).astimezone(ZoneInfo(zone)).date()
+    first, last = today - timedelta(days=17), today - timedelta(days=1)
+    shown = reports.by_range(simulated=True, first=first, last=last, step=step)
+    assert figures(shown) == counted(shown, simulated=True)
+    assert figures(shown), "a past with nothing in it proves nothing"
+    edges = [span.starts_at for span in shown.spans] + [shown.spans[-1].ends_at]
+    assert [span.ends_at for span in shown.spans] == edges[1:]
+    assert edges[0].astimezone(ZoneInfo(zone)).date() == first
+    assert (edges[-1] - timedelta(microseconds=1)).astimezone(ZoneInfo(zone)).date() == last
+    assert len(shown.spans) == -(-17 // step)
+
+
+@moments
 def test_days_are_calendar_days_of_the_site_one_after_the_other(zone, moment):
     now = datetime.fromisoformat(moment)
     look_from(now, zone)

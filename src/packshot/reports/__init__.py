@@ -20,7 +20,7 @@ from packshot.reports.reads import (
     queue,
 )
 from packshot.reports.rollups import ALL_TIME, Delta, Difference, add, rebuild_rollups
-from packshot.reports.series import Span, Sums, Timeline, by_day, by_hour
+from packshot.reports.series import Span, Sums, Timeline, by_day, by_hour, by_range
 
 __all__ = [
     "ALL_TIME",
@@ -42,6 +42,7 @@ __all__ = [
     "add",
     "by_day",
     "by_hour",
+    "by_range",
     "dashboard",
     "edge",
     "ended_requests",

@@ -5,7 +5,7 @@ One statement each. Days begin where the dashboard's own do, so the last one is 
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from django.db import connection
 
@@ -31,7 +31,7 @@ class Sums:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """Spans from the oldest to the one that is now, and every provider that did something in them."""
+    """Spans from the oldest to the newest, often the one that is now, and every provider that did something."""
 
     zone: str
     spans: tuple[Span, ...]
@@ -79,6 +79,20 @@ DAYS = """
     ) AS day (noon)
 """
 
+# Days of the site from one date to another, or so many of them together; the last may hold fewer.
+RANGE = """
+    SELECT site.zone,
+        packshot_period_start('day', part.noon AT TIME ZONE site.zone, site.zone) AS starts_at,
+        packshot_period_start('day', (least(
+            part.noon + %(step)s * interval '1 day', %(last)s::date + interval '36 hours'
+        )) AT TIME ZONE site.zone, site.zone) AS ends_at
+    FROM site
+    CROSS JOIN LATERAL generate_series(
+        %(first)s::date + interval '12 hours', %(last)s::date + interval '12 hours',
+        %(step)s * interval '1 day'
+    ) AS part (noon)
+"""
+
 _TIMELINE = """
     WITH site AS MATERIALIZED (
         SELECT packshot_now() AS now, packshot_setting('time_zone') AS zone
@@ -115,9 +129,14 @@ def by_day(*, simulated: bool, days: int = 30) -> Timeline:
     return _timeline(DAYS, simulated=simulated, count=days)
 
 
-def _timeline(spans: str, *, simulated: bool, count: int) -> Timeline:
+def by_range(*, simulated: bool, first: date, last: date, step: int = 1) -> Timeline:
+    """From one of the site's days to another, both included, `step` days a span."""
+    return _timeline(RANGE, simulated=simulated, first=first, last=last, step=step)
+
+
+def _timeline(spans: str, **parameters: bool | int | date) -> Timeline:
     with connection.cursor() as cursor:
-        cursor.execute(_TIMELINE.format(spans=spans), {"simulated": simulated, "count": count})
+        cursor.execute(_TIMELINE.format(spans=spans), parameters)
         rows = cursor.fetchall()
     order = {starts_at: place for place, starts_at in enumerate(sorted({row[1] for row in rows}))}
     ends = {row[1]: row[2] for row in rows}

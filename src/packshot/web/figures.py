@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -17,6 +17,7 @@ from packshot.ledger import BudgetState
 from packshot.reports import ProviderRow, Timeline
 from packshot.web import charts, words
 from packshot.web.charts import Bucket, Scale
+from packshot.web.periods import DAY, Period
 
 # A day to show and the day before it to compare with.
 HOURS_SHOWN, HOURS_READ = 24, 48
@@ -138,14 +139,16 @@ def key_figures() -> KeyFigures:
     )
 
 
-def overview_figures(now: KeyFigures, hours: Timeline, limit: Limit | None) -> OverviewFigures:
-    """The cards, from what was read: `hours` holds the last two days."""
+def overview_figures(
+    now: KeyFigures, hours: Timeline, limit: Limit | None, period: Period = DAY
+) -> OverviewFigures:
+    """The cards, from what was read: `hours` holds the last two days. Success is that of `period`."""
     made = [sum(column) for column in zip(*(each.images for each in hours.providers), strict=True)]
     recent = made[-HOURS_SHOWN:] or [0] * HOURS_SHOWN
     return OverviewFigures(
         now=now,
         limit=limit,
-        success=_success(now, hours),
+        success=_success(now, hours) if period.hourly else _success_in(period),
         made=charts.spark(
             recent, f"{words.count(sum(recent))} images made in 24 hours", low=0, high=max(*recent, 1)
         ),
@@ -169,8 +172,12 @@ def read_limit() -> Limit | None:
 
 
 def health(rows: Sequence[ProviderRow], hours: Timeline) -> list[Health]:
-    """Every provider with its line of success."""
-    return [Health(row, _success_line(hours, row.name, f"{row.label}: success by hour")) for row in rows]
+    """Every provider that is set up, with its line of success."""
+    return [
+        Health(row, _success_line(hours, row.name, f"{row.label}: success by hour"))
+        for row in sorted(rows, key=lambda row: words.place_of(row.name))
+        if row.state != "unavailable"
+    ]
 
 
 def hour_bucket(starts_at: datetime, ends_at: datetime, zone: str) -> Bucket:
@@ -182,8 +189,14 @@ def hour_bucket(starts_at: datetime, ends_at: datetime, zone: str) -> Bucket:
     return Bucket(tick, f"{name} {start.tzname()}" if twice else name)
 
 
-def day_bucket(starts_at: datetime, zone: str) -> Bucket:
+def day_bucket(starts_at: datetime, zone: str, days: int = 1) -> Bucket:
+    """`22 Nov` and `Sun 22 Nov`; of several days the first and the last."""
     start = starts_at.astimezone(ZoneInfo(zone))
+    if days > 1:
+        last = start.date() + timedelta(days=days - 1)
+        return Bucket(
+            date_format(start, "j M"), f"{date_format(start, 'j M')} to {date_format(last, 'j M Y')}"
+        )
     return Bucket(date_format(start, "j M"), date_format(start, "D j M"))
 
 
@@ -211,6 +224,20 @@ def _success(now: KeyFigures, hours: Timeline) -> Success:
         return Success(now.success_rate, "all time", now.completed, now.failed, None, spark)
     change = None if rate_before is None else rate - rate_before
     return Success(rate, "24 hours", *recent, change, spark)
+
+
+def _success_in(period: Period) -> Success:
+    """Of a stretch of days, beside as many before it."""
+    both, begins = period.with_before(simulated=uses_simulator())
+    before, recent = _ended(both, slice(0, begins)), _ended(both, slice(begins, None))
+    rates = both.success_rates()[begins:]
+    rate, rate_before = _rate(*recent), _rate(*before)
+    change = None if rate is None or rate_before is None else rate - rate_before
+    known = [each for each in rates if each is not None]
+    label = f"Success over {period.words}"
+    told = f"{label}, lowest {words.percent(min(known))}" if known else f"{label}: nothing has ended"
+    spark = charts.spark(rates, told, low=CALM[0], high=CALM[1])
+    return Success(rate, "this range" if period.first else period.words, *recent, change, spark)
 
 
 def _success_line(hours: Timeline, provider: str | None, label: str) -> Markup:

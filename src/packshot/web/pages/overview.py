@@ -1,12 +1,17 @@
 """The Overview: queue, money, newest images and what happens, kept up to date while it is open."""
 
+import csv
+import io
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import get_language
 from django.views.decorators.http import require_safe
 
@@ -15,9 +20,9 @@ from packshot.catalogue.models import Product
 from packshot.events import Happening, newest_id
 from packshot.flows.desk import quoting, uses_simulator
 from packshot.kernel.money import dollars
-from packshot.reports import Happened, ImageTile, Sums, Timeline
+from packshot.reports import Happened, ImageTile, Span, Sums, Timeline
 from packshot.web import charts, live, words
-from packshot.web.charts import Drawing, Level, Scale, Series, Words
+from packshot.web.charts import Bucket, Drawing, Level, Scale, Series, Words
 from packshot.web.figures import (
     COUNTS,
     HOURS_SHOWN,
@@ -33,6 +38,8 @@ from packshot.web.figures import (
     read_limit,
 )
 from packshot.web.live import Topic
+from packshot.web.pages.products import Tab
+from packshot.web.periods import SHORT, Period, of_argument, period_of, timeline
 from packshot.web.security import actor_of, needs
 
 DAYS_SHOWN = 30
@@ -61,7 +68,9 @@ class Charts:
 @require_safe
 def overview(request: HttpRequest) -> HttpResponse:
     """The page itself, and what a browser fetches again when it lost track."""
-    stream = live.address("figures", "images", "providers", "activity")
+    period = period_of(request.GET.dict())
+    figures = "figures" if period.hourly else f"figures-over:{period.argument}"
+    stream = live.address(figures, "images", "providers", "activity")
     now, hours, limit = key_figures(), read_hours(), read_limit()
     new = now.nothing_yet
     return render(
@@ -70,11 +79,13 @@ def overview(request: HttpRequest) -> HttpResponse:
         {
             "stream": stream,
             "greeting": _greeting(hours),
-            "cards": overview_figures(now, hours, limit),
+            "cards": overview_figures(now, hours, limit, period),
+            "period": period,
+            "periods": _periods(period),
             "images": () if new else reports.newest_images(IMAGES_SHOWN),
             "images_shown": IMAGES_SHOWN,
             "providers": health(reports.providers(), hours),
-            "charts": None if new else _charts(_newest_of(stream), hours, limit),
+            "charts": None if new else _charts(_newest_of(stream), hours, limit, period),
             "activity": () if new else reports.activity(LINES_SHOWN),
             "first_use": _first_use() if new else None,
         },
@@ -85,10 +96,55 @@ def overview(request: HttpRequest) -> HttpResponse:
 @require_safe
 def charts_again(request: HttpRequest) -> HttpResponse:
     """The charts alone: the page fetches them once a minute."""
-    drawn = _charts(newest_id(), read_hours(), read_limit())
+    period = period_of(request.GET.dict())
+    drawn = _charts(newest_id(), read_hours(), read_limit(), period)
     return render(
-        request, "live/charts.html", {"charts": drawn, "costs": actor_of(request).may("read_costs")}
+        request,
+        "live/charts.html",
+        {"charts": drawn, "period": period, "costs": actor_of(request).may("read_costs")},
     )
+
+
+@needs("read")
+@require_safe
+def chart_sheet(request: HttpRequest, chart: str) -> HttpResponse:
+    """What a chart shows as CSV: a line a bar, a column a provider. Costs are dollars and not rounded."""
+    if chart == "cost" and not actor_of(request).may("read_costs"):
+        raise PermissionDenied
+    if chart not in ("made", "cost"):
+        raise Http404
+    period, simulated = period_of(request.GET.dict()), uses_simulator()
+    if chart == "cost" and period.hourly:
+        period = Period(DAYS_SHOWN)
+    shown = timeline(period, simulated=simulated)
+    columns = in_order(shown.providers)
+    stream = io.StringIO()
+    sheet = csv.writer(stream)
+    sheet.writerow(["starts_at", "ends_at", *(each.provider for each in columns)])
+    for place, span in enumerate(shown.spans):
+        zone = ZoneInfo(shown.zone)
+        values = [
+            each.images[place] if chart == "made" else dollars(each.amount_micros[place]) for each in columns
+        ]
+        edges = (span.starts_at.astimezone(zone), span.ends_at.astimezone(zone))
+        sheet.writerow([*(edge.isoformat() for edge in edges), *values])
+    response = HttpResponse(stream.getvalue(), content_type="text/csv; charset=utf-8")
+    kind = "images" if chart == "made" else "simulated-cost" if simulated else "cost"
+    name = f"packshot-{kind}-{period.argument.replace('..', '-to-')}.csv"
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+def _periods(period: Period) -> list[Tab]:
+    overview = reverse("overview")
+    return [
+        Tab(
+            "24 hours" if each.hourly else f"{each.days} days",
+            f"{overview}?{each.query}".rstrip("?"),
+            current=each == period,
+        )
+        for each in SHORT
+    ]
 
 
 def _newest_of(stream: str) -> int:
@@ -121,19 +177,28 @@ class _Drawn:
 # Thirty days are eleven thousand sums on a busy site. Whatever changes one of them says so in an event, so
 # the same events in the same hour make the same charts; a correction by hand is seen within a minute.
 _KEPT_S = 60.0
-_drawn: _Drawn | None = None
+_KEPT = 16  # periods
+_drawn: dict[str, _Drawn] = {}
 
 
-def _charts(newest_event: int, hours: Timeline, limit: Limit | None) -> Charts:
+def _charts(newest_event: int, hours: Timeline, limit: Limit | None, period: Period) -> Charts:
     """The charts as they are after that event: those that are kept, or drawn anew."""
-    global _drawn
     simulated = uses_simulator()
     known = (limit.period, limit.limit) if limit else None
     of = (newest_event, hours.spans[-1], hours.zone, simulated, known, get_language())
-    if _drawn is None or _drawn.of != of or time.monotonic() > _drawn.at_s + _KEPT_S:
-        days = reports.by_day(simulated=simulated, days=DAYS_SHOWN)
-        _drawn = _Drawn(of, time.monotonic(), draw(hours, days, limit))
-    return _drawn.charts
+    kept = _drawn.get(period.argument)
+    if kept is None or kept.of != of or time.monotonic() > kept.at_s + _KEPT_S:
+        if period.hourly:
+            days = reports.by_day(simulated=simulated, days=DAYS_SHOWN)
+            charts = draw(hours, days, limit)
+        else:
+            days = timeline(period, simulated=simulated)
+            charts = Charts(_made_by_day(days, period), _cost_by_day(days, limit, period))
+        _drawn.pop(period.argument, None)
+        for oldest in list(_drawn)[: max(0, len(_drawn) - _KEPT + 1)]:
+            del _drawn[oldest]
+        kept = _drawn[period.argument] = _Drawn(of, time.monotonic(), charts)
+    return kept.charts
 
 
 def draw(hours: Timeline, days: Timeline, limit: Limit | None) -> Charts:
@@ -144,25 +209,35 @@ def draw(hours: Timeline, days: Timeline, limit: Limit | None) -> Charts:
 def _made_by_hour(hours: Timeline) -> Drawing:
     spans = hours.spans[-HOURS_SHOWN:]
     buckets = [hour_bucket(span.starts_at, span.ends_at, hours.zone) for span in spans]
+    return _made(hours, buckets, "24 hours", "hour")
+
+
+def _made_by_day(days: Timeline, period: Period) -> Drawing:
+    buckets = [day_bucket(span.starts_at, days.zone, _days_of(span)) for span in days.spans]
+    return _made(days, buckets, period.words, "week" if period.step > 1 else "day", _is_now(days))
+
+
+def _made(shown: Timeline, buckets: Sequence[Bucket], of: str, unit: str, unfinished: bool = True) -> Drawing:
     series = [
-        Series(_label(each.provider), each.images[-HOURS_SHOWN:], each.provider)
-        for each in in_order(hours.providers)
-        if any(each.images[-HOURS_SHOWN:])
+        Series(_label(each.provider), each.images[-len(buckets) :], each.provider)
+        for each in in_order(shown.providers)
+        if any(each.images[-len(buckets) :])
     ]
     totals = [sum(column) for column in zip(*(each.values for each in series), strict=True)]
     finding = ""
     if totals:
         best = max(range(len(totals)), key=totals.__getitem__)
         finding = (
-            f"{words.count(int(sum(totals)))} images in 24 hours, most of them in the hour "
+            f"{words.count(int(sum(totals)))} images in {of}, most of them in the {unit} "
             f"{buckets[best].name}: {words.count(int(totals[best]))}."
         )
-    said = Words(finding, "Images by hour and provider", "Hour", "No image in 24 hours")
-    return charts.bars(series, buckets, said, COUNTS, unfinished=True)
+    said = Words(finding, f"Images by {unit} and provider", unit.capitalize(), f"No image in {of}")
+    return charts.bars(series, buckets, said, COUNTS, unfinished=unfinished)
 
 
-def _cost_by_day(days: Timeline, limit: Limit | None) -> Drawing:
-    buckets = [day_bucket(span.starts_at, days.zone) for span in days.spans]
+def _cost_by_day(days: Timeline, limit: Limit | None, period: Period | None = None) -> Drawing:
+    buckets = [day_bucket(span.starts_at, days.zone, _days_of(span)) for span in days.spans]
+    unit = "week" if period and period.step > 1 else "day"
     series = [
         Series(_label(each.provider), each.amount_micros, each.provider)
         for each in in_order(days.providers)
@@ -172,17 +247,28 @@ def _cost_by_day(days: Timeline, limit: Limit | None) -> Drawing:
     dearest = max(totals, default=0)
     today, total, most = (words.money(dollars(amount)) for amount in (totals[-1], sum(totals), dearest))
     on = buckets[totals.index(dearest)].name
-    finding = f"{today} today, {total} in {len(totals)} days, most on {on}: {most}."
-    said = Words(finding, "Cost by day and provider", "Day", f"Nothing was spent in {len(totals)} days")
+    of = f"{len(totals)} days" if period is None else period.words
+    now = _is_now(days)
+    finding = f"{f'{today} today, ' if now and unit == 'day' else ''}{total} in {of}, most on {on}: {most}."
+    said = Words(finding, f"Cost by {unit} and provider", unit.capitalize(), f"Nothing was spent in {of}")
     level = None
-    if limit and limit.period == "daily":
+    if limit and limit.period == "daily" and unit == "day":
         level = Level(int(limit.limit * 1_000_000), f"{words.money(limit.limit)} a day")
     # A limit far above all bars would leave of them a line on the ground.
     far = level is not None and level.value > 5 * dearest
-    drawn = charts.bars(series, buckets, said, MONEY, unfinished=True, level=None if far else level)
+    drawn = charts.bars(series, buckets, said, MONEY, unfinished=now, level=None if far else level)
     if far and level and series:
         return replace(drawn, note=f"The limit of {level.label} lies far above.")
     return drawn
+
+
+def _days_of(span: Span) -> int:
+    """How many calendar days, whatever the clocks did in them."""
+    return max(1, round((span.ends_at - span.starts_at).total_seconds() / 86_400))
+
+
+def _is_now(shown: Timeline) -> bool:
+    return shown.spans[-1].ends_at > timezone.now()
 
 
 def in_order(providers: Sequence[Sums]) -> list[Sums]:
@@ -200,6 +286,10 @@ def _label(provider: str) -> str:
 
 def _figures(_: Sequence[Happening]) -> OverviewFigures:
     return overview_figures(key_figures(), read_hours(), read_limit())
+
+
+def _figures_over(_: Sequence[Happening], argument: str) -> OverviewFigures:
+    return overview_figures(key_figures(), read_hours(), read_limit(), of_argument(argument))
 
 
 def _images(happenings: Sequence[Happening]) -> list[ImageTile] | None:
@@ -225,6 +315,7 @@ def _activity(happenings: Sequence[Happening]) -> list[Happened] | None:
 
 live.offer(
     Topic("figures", "read", "live/figures.html", _figures, every_s=2.0),
+    Topic("figures-over", "read", "live/figures.html", _figures_over, every_s=5.0, takes_argument=True),
     Topic("images", "read", "live/images.html", _images),
     Topic("providers", "read", "live/providers.html", _providers, every_s=2.0),
     Topic("activity", "read", "live/activity.html", _activity, every_s=1.0),
