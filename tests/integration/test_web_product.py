@@ -72,7 +72,7 @@ def fields(page: str) -> dict[str, str]:
     """The hidden fields of the form, and its text."""
     form = page[page.index('id="ask"') :]
     found = dict(re.findall(r'<input type="hidden" name="([^"]+)"[^>]* value="([^"]*)"', form))
-    if text := re.search(r"<textarea[^>]*>(.*?)</textarea>", form, re.DOTALL):
+    if text := re.search(r'<textarea[^>]*name="prompt"[^>]*>(.*?)</textarea>', form, re.DOTALL):
         found["prompt"] = text[1]
     if template := re.search(r'<option value="([^"]*)" selected>[^<]*v\d', form):
         found["template"] = template[1]
@@ -302,14 +302,16 @@ def test_real_money_without_a_limit_cannot_be_asked_for(client, product):
     assert button(page) == "Generate"
 
 
-def test_models_that_work_on_a_picture_are_not_offered_where_there_is_none(client, provider, product):
+def test_models_that_work_on_a_picture_are_grey_where_there_is_none(client, provider, product):
     build.provider_row("stability")
     page = client.get(f"/products/{product.sku}", headers=PAGE).text
     assert re.search(r'<option value="sd3.5-large"[^>]*>Stable Diffusion 3.5 Large<', page)
     offered = set(re.findall(r'<option value="([^"]+)"(?: selected)?>', page))
     cards = quoting()["stability"].models()
     assert {card.id for card in cards if card.kind == "generate" and not card.retired} <= offered
-    assert not {card.id for card in cards if card.kind == "edit" or card.retired} & offered
+    edits = {card.id for card in cards if card.kind == "edit" and not card.retired}
+    assert not edits & offered
+    assert edits == set(re.findall(r'<option value="([^"]+)" disabled>[^<]+\(needs a picture\)', page))
 
 
 def test_retired_models_are_grey_and_say_what_to_use_instead(client, provider, product, monkeypatch):
@@ -372,7 +374,7 @@ def test_another_template_fills_the_editor_and_the_same_one_leaves_it_alone(clie
     )
     assert "{{name}} on slate.</textarea>" in other.text
     same = client.post("/generate/quote", form_of(client, product, prompt="mine"), headers=HX)
-    assert "<textarea" not in same.text
+    assert 'name="prompt"' not in same.text
 
 
 def _row(product: Product) -> ProductRow:

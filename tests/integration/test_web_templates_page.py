@@ -9,12 +9,15 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from packshot import catalogue, preferences
 from packshot.catalogue import templates
 from packshot.catalogue.models import Product
-from packshot.flows import wording
+from packshot.flows import generate, wording
+from packshot.flows.generate import Ask
+from packshot.generations.models import Generation
 from tests import build
 from tests.browser import story
-from tests.build import EDITOR
+from tests.build import ADMIN, EDITOR
 from tests.integration.test_rights import PAGE
 from tests.integration.test_web_templates import breaches
 
@@ -245,3 +248,51 @@ def test_the_pages_ask_a_fixed_number_of_questions(editor, oils):
     with CaptureQueriesContext(connection) as captured:
         try_on(editor, "Any {{name}}", category="Food > Oils")
     assert len(captured) <= 12
+
+
+# -- the shape of copies -------------------------------------------------------------------------------
+
+
+def fit(client: Client, template: UUID, value: str, **more: object) -> object:
+    return client.post(f"/templates/{template}/fit", {"shape_fit": value}, **more)
+
+
+def checked(page: str) -> list[str]:
+    return re.findall(r'name="shape_fit" value="(\w*)" checked', page)
+
+
+def test_a_template_says_how_copies_come_into_their_shape_and_takes_it_back(editor, oils):
+    page = editor.get(f"/templates/{oils}", headers=PAGE)
+    assert breaches(page.text) == []
+    assert checked(page.text) == [""] and "As the site says: crop" in page.text
+    answer = fit(editor, oils, "pad", headers=HTMX)
+    assert "Shape saved" in answer.text and checked(answer.text) == ["pad"]
+    assert templates.template_by_id(oils).shape_fit == "pad"
+    assert "saved already" in fit(editor, oils, "pad", headers=HTMX).text
+    assert "none of crop, pad" in fit(editor, oils, "stretch", headers=HTMX).text
+    fit(editor, oils, "", headers=PAGE)
+    assert templates.template_by_id(oils).shape_fit == ""
+
+
+def test_a_fit_is_recorded_with_what_is_asked_for_and_a_later_one_changes_nothing(editor, oils):
+    build.provider_row(name="sandbox")
+    product = catalogue.by_sku([Product.objects.get().sku])
+    for said, site, recorded in (("pad", "crop", "pad"), ("", "keep", "keep"), ("crop", "pad", "crop")):
+        wording.set_shape_fit(oils, said, EDITOR)
+        preferences.set("shape_fit", site, "ada")
+        asked = generate.request(
+            Ask(product, "sandbox", shape="4:5"), ADMIN, request_key=f"fit-{recorded}-{site}", agreed_micros=0
+        )
+        wording.set_shape_fit(oils, "pad" if said == "crop" else "crop", EDITOR)
+        assert Generation.objects.get(pk=asked.generation_ids[0]).shape_fit == recorded
+    own = Ask(product, "sandbox", prompt="A bottle", shape_fit="pad")
+    asked = generate.request(own, ADMIN, request_key="fit-of-own-words", agreed_micros=0)
+    assert Generation.objects.get(pk=asked.generation_ids[0]).shape_fit == "pad"
+
+
+def test_a_viewer_reads_the_shape_and_cannot_set_it(oils):
+    viewer = Client()
+    viewer.force_login(story.person("viewer", "vic"))
+    page = viewer.get(f"/templates/{oils}", headers=PAGE).text
+    assert page.count('name="shape_fit"') == page.count("checked disabled") + 2 and "Save shape" not in page
+    assert fit(viewer, oils, "pad", headers=HTMX).status_code == 403

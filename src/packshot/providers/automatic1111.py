@@ -131,6 +131,10 @@ class Automatic1111:
         wire_request(request)
         return FREE_QUOTE
 
+    def size(self, request: ImageRequest) -> tuple[int, int] | None:
+        _, options = accept(request, CARDS)
+        return size_of(request, options["resolution"])
+
     async def submit(self, request: ImageRequest, attempt: AttemptRef) -> Ticket | Delivery:
         try:
             body = wire_request(request)

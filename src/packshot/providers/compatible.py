@@ -111,6 +111,10 @@ class Compatible:
         cost = Micros(self._setup.price * request.images)
         return Quote(cost, cost, f"own-{dollars(self._setup.price).normalize():f}")
 
+    def size(self, request: ImageRequest) -> tuple[int, int] | None:
+        _, options = accept(request, self._models)
+        return size_of(request, options["resolution"])
+
     async def submit(self, request: ImageRequest, attempt: AttemptRef) -> Ticket | Delivery:
         try:
             body = self._body(request)

@@ -214,6 +214,10 @@ class Flux:
             inputs=[each.width_px * each.height_px for each in request.inputs],
         )
 
+    def size(self, request: ImageRequest) -> tuple[int, int] | None:
+        _, body = _body(request)
+        return (body["width"], body["height"]) if "width" in body else None
+
     async def submit(self, request: ImageRequest, attempt: AttemptRef) -> Ticket | Delivery:
         try:
             body = wire_request(request, attempt.callback)

@@ -59,6 +59,23 @@ class ProductImage:
 
 
 @dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that an image was asked for with."""
+
+    provider: str
+    model: str
+    prompt: str
+    template: str | None
+    template_text: str | None  # the wording of that time, with its placeholders
+    shape: str
+    images: int
+    seed: int | None
+    options: Mapping[str, Any]
+    negative_prompt: str
+    inputs: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
 class Making:
     """A generation of a product that has not ended well: it waits, is being made, or failed."""
 
@@ -115,6 +132,18 @@ _MAKING = """
 """
 
 
+_SETTINGS = """
+    SELECT generation.provider_id AS provider, generation.model, generation.prompt,
+        template.name AS template, version.text AS template_text, generation.shape, generation.images,
+        generation.seed, generation.options, generation.negative_prompt, generation.inputs
+    FROM packshot_image AS image
+    JOIN packshot_generation AS generation ON generation.id = image.generation_id
+    LEFT JOIN packshot_prompttemplateversion AS version ON version.id = generation.template_version_id
+    LEFT JOIN packshot_prompttemplate AS template ON template.id = version.template_id
+    WHERE image.id = %(image)s AND image.product_id = %(product)s
+"""
+
+
 def product_by_sku(sku: str) -> ProductFacts | None:
     """The product with this SKU: the one that is not archived, or else the one archived last."""
     return _facts("product.sku = %(sku)s ORDER BY product.archived_at DESC NULLS FIRST LIMIT 1", sku=sku)
@@ -147,6 +176,14 @@ def _document(value: Any) -> Any:
 def images_of(product_id: UUID, limit: int) -> list[ProductImage]:
     """The product's newest images and its active one, newest first."""
     return _read(ProductImage, _IMAGES, product=product_id, limit=limit)
+
+
+def settings_of(image_id: UUID, product_id: UUID) -> Settings | None:
+    """What this image of this product was asked for with; None for one that nobody asked for."""
+    rows = _read(Settings, _SETTINGS, image=image_id, product=product_id)
+    return next(
+        (replace(row, options=_document(row.options), inputs=_document(row.inputs)) for row in rows), None
+    )
 
 
 def making_of(product_id: UUID, limit: int = 30) -> list[Making]:

@@ -3,42 +3,53 @@
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, reverse
 
-from packshot import catalogue, ledger, preferences, reports
+from packshot import blobs, catalogue, ledger, preferences, reports
 from packshot.accounts import Actor
 from packshot.catalogue import prompts
 from packshot.catalogue.products import ProductRow
 from packshot.catalogue.templates import GENERAL, TemplateRow, templates
-from packshot.flows import generate, prices
+from packshot.flows import generate, look, prices
 from packshot.flows.desk import quoting
 from packshot.flows.generate import Ask, Missing, PriceRose
 from packshot.flows.inspecting import WARNED_FOR
 from packshot.flows.routing import Among, Route
 from packshot.flows.wording import facts_of
 from packshot.generations import Asked
+from packshot.generations.queue import given_of
 from packshot.kernel.errors import BadInput, OverBudget
 from packshot.kernel.money import dollars
 from packshot.ledger import BudgetState, Wish
 from packshot.providers.cards import fitting, today
-from packshot.providers.contract import ImageRequest, ModelCard, Provider, model_card
+from packshot.providers.contract import AS_INPUT, ImageRequest, ModelCard, Option, Provider, model_card
+from packshot.providers.sizes import size_of
 from packshot.reports import ProviderRow
+from packshot.reports import products as reads
+from packshot.reports.products import ProductImage, Settings
 from packshot.web.answers import Link, Toast, answer, refuse
+from packshot.web.pages import given as along
 from packshot.web.pages import products as listing
-from packshot.web.security import actor_of, needs
+from packshot.web.pages.given import Pictures
+from packshot.web.security import CONTENT_SECURITY_POLICY, actor_of, needs
 from packshot.web.words import count, money
 from packshot.web.words import price as price_words
 
 SHAPES = ("1:1", "4:5", "3:4", "16:9")
+OWN_SHAPE = "own"  # any other, written beside it
+PAST_SHOWN = 24  # images of the product that may go along
 MOST_EACH = 4
+BOX = ("25", "25", "50", "50")
+_SIDES = ("left", "top", "width", "height")
+_OPTION_CHARS = 10_000
 # Of several chosen providers: each of them, or one, and the next when it refuses or is down.
 EACH = "each"
 HOWS: tuple[tuple[str, str], ...] = (
@@ -73,6 +84,11 @@ class Wishes:
     filled: str  # the template whose text the editor was filled with
     shows: str  # where the form is: product, grid, list, page
     then: str  # the page it leads back to
+    pictures: Pictures = field(default_factory=Pictures)
+    negative: str = ""
+    seed: str = ""  # as typed
+    options: Mapping[str, str] = field(default_factory=dict)  # as typed, by the name of the field
+    box: tuple[str, ...] = BOX  # the rectangle of a mask, as typed
 
 
 def wishes_of(given: QueryDict) -> Wishes:
@@ -87,7 +103,7 @@ def wishes_of(given: QueryDict) -> Wishes:
         if "prompt" in given
         else None,
         images=min(max(int(each), 1), MOST_EACH) if each.isascii() and each.isdigit() else 1,
-        shape=given.get("shape", SHAPES[0]),
+        shape=_shape_of(given),
         agreed={
             name: int(amount)
             for name in (*known, ROUTED)
@@ -98,7 +114,21 @@ def wishes_of(given: QueryDict) -> Wishes:
         filled=given.get("filled", "")[:120],
         shows=given.get("shows", "page"),
         then=given.get("then", "") or reverse("products"),
+        pictures=along.pictures_of(given),
+        negative=given.get("negative", "").replace("\r\n", "\n").strip()[: prompts.PROMPT_CHARS],
+        seed=given.get("seed", "").strip()[:20],
+        options={
+            name: value.strip()[:_OPTION_CHARS]
+            for name, value in given.items()
+            if name.startswith("option-") and isinstance(value, str) and value.strip()
+        },
+        box=tuple(given.get(f"mask-{side}", usual)[:4] for side, usual in zip(_SIDES, BOX, strict=True)),
     )
+
+
+def _shape_of(given: QueryDict) -> str:
+    shape = given.get("shape", SHAPES[0])
+    return (given.get("shape-own", "").strip()[:12] or SHAPES[0]) if shape == OWN_SHAPE else shape
 
 
 def packed(product_ids: Sequence[UUID]) -> str:
@@ -153,6 +183,77 @@ class Shape:
 
 
 @dataclass(frozen=True, slots=True)
+class OptionField:
+    """A private option of a model, as a field of the form."""
+
+    name: str
+    label: str
+    kind: str  # choice, boolean, integer, text
+    value: str
+    usual: str  # what an empty field means
+    choices: tuple[tuple[str, str], ...]
+    least: int | None
+    most: int | None
+    required: bool
+    help: str
+
+
+@dataclass(frozen=True, slots=True)
+class OptionGroup:
+    """What one chosen model can be told besides."""
+
+    label: str
+    fields: tuple[OptionField, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class More:
+    """What few requests need. `..._off`: why the field takes nothing; `..._note`: which models it goes to."""
+
+    negative: str
+    negative_off: str
+    negative_note: str
+    seed: str
+    seed_off: str
+    seed_note: str
+    groups: tuple[OptionGroup, ...]
+    opened: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """An image of the product that may go along."""
+
+    image_id: UUID
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class PictureField:
+    """The pictures that go along, and what may still be done with them."""
+
+    pictures: Pictures
+    takes: tuple[str, ...]  # a sentence for each chosen model
+    off: str  # why none can be added
+    mask_off: str  # why no mask can be given
+    marks: str  # how a mask says what is to be changed
+    box: tuple[str, ...]
+    past: tuple[Past, ...]
+    addresses: tuple[str, ...]
+    problem: str
+    requotes: str  # they changed, so the rest of the form has to be drawn again: once for each such mark
+
+
+@dataclass(frozen=True, slots=True)
+class AskedAs:
+    """How one chosen model is asked: in which size, and what becomes of its copies."""
+
+    provider: str
+    label: str
+    size: str
+
+
+@dataclass(frozen=True, slots=True)
 class Piece:
     """A stretch of a prompt: `text` as written, `fact` from the product, `default`, or `missing`."""
 
@@ -168,6 +269,14 @@ class Seen:
     words: int
     missing: tuple[str, ...]
     problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What else is known of the one product that a form is for: pictures that may go along."""
+
+    images: Sequence[ProductImage]
+    addresses: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +320,11 @@ class Form:
     problem: str  # why the last try was not taken
     shows: str
     then: str
+    pictures: PictureField
+    more: More
+    asked_as: tuple[AskedAs, ...]
+    own_shape: str  # where it is none of the usual ones
+    notice: str  # what of an earlier image's settings could not be taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +393,8 @@ def ask(request: HttpRequest) -> HttpResponse:
     wishes, actor, now = wishes_of(request.POST), actor_of(request), read_now()
     done: list[tuple[Ask, Asked]] = []
     try:
+        # Without our script a file comes with the form itself.
+        wishes = replace(wishes, pictures=along.with_files(request, wishes.pictures, actor))
         if not wishes.providers:
             raise BadInput("choose a provider", field="provider")
         if len(wishes.key) < 8:
@@ -298,7 +414,7 @@ def ask(request: HttpRequest) -> HttpResponse:
         problem = _sentence(trouble)
         if trouble.field == "request_key":
             problem = "This form was sent before with other choices, and nothing more was asked for."
-    except OverBudget as trouble:
+    except (OverBudget, blobs.StoreDown, blobs.StoreFull) as trouble:
         problem = _sentence(trouble)
     else:
         return _asked(request, wishes, done)
@@ -309,6 +425,45 @@ def ask(request: HttpRequest) -> HttpResponse:
         left = wishes.providers[len(done) :]
         wishes = replace(wishes, providers=left)
     return _show(request, wishes, now, problem=problem, status=422)
+
+
+@needs("generate")
+def pictures(request: HttpRequest) -> HttpResponse:
+    """Add a picture to the form, take one away, or put them in another order. Asks for nothing."""
+    if request.method != "POST":
+        return redirect("products")
+    wishes, actor, now = wishes_of(request.POST), actor_of(request), read_now()
+    source = _source(wishes)
+    problem = ""
+    try:
+        marks = along.marks_of(_cards_of(wishes)) or "white"
+        changed = along.change(request, wishes.pictures, actor, source.addresses, marks)
+        wishes = replace(wishes, pictures=changed)
+    except (BadInput, blobs.StoreDown, blobs.StoreFull) as trouble:
+        problem = _sentence(trouble)
+    if "HX-Request" not in request.headers:
+        return _show(request, wishes, now, problem=problem, status=422 if problem else 200)
+    shown = replace(_picture_field(wishes, source, problem), requotes="" if problem else uuid4().hex)
+    return HttpResponse(
+        render_to_string("live/ask_pictures.html", {"field": shown}, request), status=422 if problem else 200
+    )
+
+
+@needs("generate")
+def picture(request: HttpRequest, value: str) -> HttpResponse:
+    """The small copy of a picture that somebody brought to a form."""
+    blob = along.shown_blob(value)
+    try:
+        content = look.store().get(blob) if blob else None
+    except blobs.MissingBlob:
+        content = None
+    if content is None:
+        raise Http404
+    response = HttpResponse(content, content_type="image/webp")
+    response["Content-Disposition"] = "inline"
+    response["Cache-Control"] = "private, max-age=86400, immutable"
+    response["Content-Security-Policy"] = f"{CONTENT_SECURITY_POLICY}; sandbox"
+    return response
 
 
 def _asked(request: HttpRequest, wishes: Wishes, done: Sequence[tuple[Ask, Asked]]) -> HttpResponse:
@@ -363,12 +518,17 @@ def draw(
     *,
     chosen: Sequence[ProductRow] | None = None,
     problem: str = "",
+    source: Source | None = None,
+    notice: str = "",
+    quick: bool = True,
 ) -> Form:
-    """The form for `wishes` as things stand now. With `chosen`, a page's first, which asks the database for
-    nothing more."""
-    first = chosen is not None
+    """The form for `wishes` as things stand now. With `chosen` and `quick`, a page's first, which asks the
+    database for nothing more."""
+    first = chosen is not None and quick
     chosen = _chosen(wishes) if chosen is None else chosen
     edits = wishes.prompt is not None and bool(chosen)
+    # Who cannot be asked with these pictures is grey in the form, and is not asked.
+    wishes = replace(wishes, providers=tuple(each for each in wishes.providers if not _cannot(each, wishes)))
     return Form(
         key=uuid4().hex,
         products=packed(wishes.product_ids),
@@ -388,11 +548,26 @@ def draw(
         problem=problem,
         shows=wishes.shows,
         then=wishes.then,
+        pictures=_picture_field(wishes, source or _source(wishes)),
+        more=_more(wishes),
+        asked_as=tuple(_asked_as(wishes, chosen, now)),
+        own_shape="" if wishes.shape in SHAPES else wishes.shape,
+        notice=notice,
     )
 
 
-def first_form(product: ProductRow, actor: Actor, now: Now, *, provider: str, then: str) -> Form:
-    """The form of a product's own page: its template's text, one image, the provider it used last."""
+def first_form(
+    product: ProductRow,
+    actor: Actor,
+    now: Now,
+    *,
+    provider: str,
+    then: str,
+    source: Source | None = None,
+    reuse: Settings | None = None,
+) -> Form:
+    """The form of a product's own page: its template's text, one image, the provider it used last; or the
+    settings of an earlier image."""
     template = default_template(product.category_path, now.templates)
     wishes = Wishes(
         product_ids=(product.id,),
@@ -409,7 +584,72 @@ def first_form(product: ProductRow, actor: Actor, now: Now, *, provider: str, th
         shows="product",
         then=then,
     )
-    return draw(wishes, actor, now, chosen=[product])
+    notice = ""
+    if reuse is not None:
+        wishes, notice = _reused(wishes, reuse, actor, now)
+    return draw(wishes, actor, now, chosen=[product], source=source, notice=notice, quick=reuse is None)
+
+
+def _reused(wishes: Wishes, was: Settings, actor: Actor, now: Now) -> tuple[Wishes, str]:
+    """`wishes` with everything that an earlier image was asked for with, and what of it cannot be had."""
+    notices: list[str] = []
+    able = {each.name for each in now.states if not _off(each)}
+    row = next((each for each in now.templates if each.name == was.template), None)
+    text = was.prompt if was.template_text is None else was.template_text
+    pictures = Pictures()
+    try:
+        pictures = along.of_stored(given_of(was.inputs), actor)
+    except (BadInput, blobs.StoreDown) as trouble:
+        notices.append(_sentence(trouble))
+    filled = replace(
+        wishes,
+        providers=(was.provider,) if was.provider in able else wishes.providers,
+        models={was.provider: was.model},
+        template=row.name if row else "",
+        prompt=text,
+        images=min(max(was.images, 1), MOST_EACH),
+        shape=SHAPES[0] if was.shape == AS_INPUT else was.shape,
+        filled=row.name if row else "",
+        pictures=pictures,
+        negative=was.negative_prompt,
+        seed="" if was.seed is None else str(was.seed),
+        options={f"option-{was.provider}-{name}": _typed(value) for name, value in was.options.items()},
+    )
+    if was.provider not in able:
+        label = quoting()[was.provider].label if was.provider in quoting() else was.provider
+        notices.append(f"{label} cannot be asked now; choose who makes it.")
+    else:
+        card = _model(quoting()[was.provider], filled)
+        if card is None or card.id != was.model:
+            gone = model_card(quoting()[was.provider], was.model)
+            why = (
+                "goes on from one of four"
+                if gone and gone.kind == "follow_up"
+                else "cannot be asked here now"
+            )
+            notices.append(f"{gone.label if gone else was.model} {why}; another model is chosen.")
+    return filled, " ".join(notices)
+
+
+def _typed(value: object) -> str:
+    """An option's value as a field of the form holds it."""
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+def _source(wishes: Wishes) -> Source:
+    """Pictures of the product that a form is for; of several products, none."""
+    if len(wishes.product_ids) != 1:
+        return Source((), ())
+    found = reads.product_by_id(wishes.product_ids[0])
+    if found is None:
+        return Source((), ())
+    return source_of(found, reads.images_of(found.id, PAST_SHOWN))
+
+
+def source_of(product: reads.ProductFacts, images: Sequence[ProductImage]) -> Source:
+    listed = [product.listed_image_url] if product.listed_image_url else []
+    addresses = dict.fromkeys([*product.reference_image_urls, *listed])
+    return Source(images[:PAST_SHOWN], [each for each in addresses if each.startswith("https://")])
 
 
 # -- the parts of the form ---------------------------------------------------------------------------
@@ -441,12 +681,13 @@ def _cards(wishes: Wishes, states: Sequence[ProviderRow], sample: str) -> Iterat
     for state in shown:
         provider = quoting().get(state.name)
         card = _model(provider, wishes) if provider else None
+        off = _off(state) or _cannot(state.name, wishes)
         yield Card(
             name=state.name,
             label=state.label,
-            off=_off(state),
-            chosen=state.name in wishes.providers and not _off(state),
-            models=tuple(_models(provider, card)) if provider else (),
+            off=off,
+            chosen=state.name in wishes.providers and not off,
+            models=tuple(_models(provider, card, wishes.pictures)) if provider else (),
             price=_price_of_one(provider, card, wishes, sample, state) if provider and card else "",
             seconds=state.p50_s if state.p50_s is not None else card.typical_s if card else None,
             simulated=state.simulated,
@@ -456,19 +697,36 @@ def _cards(wishes: Wishes, states: Sequence[ProviderRow], sample: str) -> Iterat
         yield Card(name, quoting()[name].label, "no worker has started", False, (), "", None, True)
 
 
-def _able(provider: Provider) -> list[ModelCard]:
-    """The models that make a picture of words alone: this form sends no other along."""
-    return [card for card in provider.models() if not card.retired and not card.min_inputs]
+def _known(provider: Provider) -> list[ModelCard]:
+    """The models that a form is about. What goes on from one of four is asked for where the four are."""
+    return [card for card in provider.models() if card.kind != "follow_up"]
 
 
-def _models(provider: Provider, chosen: ModelCard | None) -> Iterator[Model]:
+def _able(provider: Provider, pictures: Pictures) -> list[ModelCard]:
+    """The models that can be asked with these pictures, or without any."""
+    return [card for card in _known(provider) if not card.retired and not along.unfit(card, pictures)]
+
+
+def _cannot(name: str, wishes: Wishes) -> str:
+    """Why none of a provider's models can be asked with the pictures of the form; empty: one can."""
+    provider = quoting().get(name)
+    if provider is None or not wishes.pictures or _able(provider, wishes.pictures):
+        return ""
+    reasons = [along.unfit(card, wishes.pictures) for card in _known(provider) if not card.retired]
+    return reasons[0] if reasons else ""
+
+
+def _models(provider: Provider, chosen: ModelCard | None, pictures: Pictures) -> Iterator[Model]:
     """Those that can be chosen, then those that could be: whoever looks for one is told what became of it."""
     near = today() + WARNED_FOR
-    for card in _able(provider):
+    for card in _able(provider, pictures):
         until = card.retires_on if card.retires_on and card.retires_on <= near else None
         yield Model(card.id, card.label, card is chosen, until=until)
-    for card in provider.models():
-        if card.retired and not card.min_inputs:
+    for card in _known(provider):
+        if not card.retired and (why := along.unfit(card, pictures)):
+            yield Model(card.id, card.label, False, gone=why)
+    for card in _known(provider):
+        if card.retired:
             instead = model_card(provider, card.successor or "")
             yield Model(
                 card.id, card.label, False, gone=f"retired, use {instead.label}" if instead else "retired"
@@ -477,7 +735,7 @@ def _models(provider: Provider, chosen: ModelCard | None) -> Iterator[Model]:
 
 def _model(provider: Provider, wishes: Wishes) -> ModelCard | None:
     """The model that is chosen, or the provider's default."""
-    able = _able(provider)
+    able = _able(provider, wishes.pictures)
     wanted = wishes.models.get(provider.name)
     return next((card for card in able if card.id == wanted), able[0] if able else None)
 
@@ -486,10 +744,17 @@ def _price_of_one(
     provider: Provider, card: ModelCard, wishes: Wishes, sample: str, state: ProviderRow
 ) -> str:
     try:
-        wanted = fitting(ImageRequest(card.id, sample or "a product", wishes.shape), card)
-        quoted = prices.quote(provider, wanted, state.price_edition)
+        request = ImageRequest(
+            card.id,
+            sample or "a product" if card.prompt_limit else "",
+            wishes.shape,
+            options=_options(wishes, provider.name, card),
+            inputs=tuple(each.picture() for each in wishes.pictures.given),
+        )
+        quoted = prices.quote(provider, fitting(request, card), state.price_edition)
     except BadInput:
-        return "price unknown"
+        # What it lacks is said beside the button once it is chosen.
+        return "not asked like this"
     return _amount(quoted.expected, 1)
 
 
@@ -500,6 +765,177 @@ def _sample(wishes: Wishes, chosen: Sequence[ProductRow], now: Now) -> str:
         row = next((each for each in now.templates if each.name == (wishes.template or GENERAL)), None)
         text = row.text if row else ""
     return prompts.render(text, facts_of(chosen[0]), now.brand).prompt if chosen else text
+
+
+def _cards_of(wishes: Wishes) -> list[ModelCard]:
+    """The models that are chosen."""
+    cards = (_model(quoting()[name], wishes) for name in wishes.providers)
+    return [card for card in cards if card is not None]
+
+
+def _routed(wishes: Wishes) -> bool:
+    """Whether one of several is asked, and not each."""
+    return wishes.how != EACH and len(wishes.providers) > 1
+
+
+def _picture_field(wishes: Wishes, source: Source, problem: str = "") -> PictureField:
+    cards = _cards_of(wishes)
+    takers = [
+        card
+        for name in wishes.providers
+        for card in _known(quoting()[name])
+        if card.max_inputs and not card.retired
+    ]
+    full = len(wishes.pictures.images) >= max((card.max_inputs for card in takers), default=0)
+    masked = [card for card in cards if card.takes_mask]
+    marks = along.marks_of(cards)
+    return PictureField(
+        pictures=wishes.pictures,
+        takes=tuple(along.takes(card) for card in cards),
+        off=(
+            "Who is chosen takes no pictures."
+            if cards and not takers
+            else "Who is chosen takes no more pictures."
+            if takers and full
+            else ""
+        ),
+        mask_off=(
+            "Add the picture first that the mask belongs to."
+            if not wishes.pictures.images
+            else f"{_and(card.label for card in cards)} {'takes' if len(cards) == 1 else 'take'} no mask."
+            if cards and not masked
+            else "These models read masks in different ways: ask them one after the other."
+            if masked and marks is None
+            else ""
+        ),
+        marks=marks or "white",
+        box=wishes.box,
+        past=tuple(
+            Past(image.image_id, f"{image.provider}, {image.width_px} x {image.height_px} px")
+            for image in source.images
+            if image.state != "broken"
+        ),
+        addresses=tuple(source.addresses),
+        problem=problem,
+        requotes="",
+    )
+
+
+def _more(wishes: Wishes) -> More:
+    cards = _cards_of(wishes)
+    without_negative = [card.label for card in cards if not card.takes_negative_prompt]
+    without_seed = [card.label for card in cards if not card.takes_seed]
+    routed = _routed(wishes)
+    groups = () if routed else tuple(_groups(wishes))
+    wanting = any(each.required and not each.value for group in groups for each in group.fields)
+    return More(
+        negative=wishes.negative,
+        negative_off=_off_for(without_negative, cards, "no negative prompt"),
+        negative_note=f"Not sent to {_and(without_negative)}." if without_negative else "",
+        seed=wishes.seed,
+        seed_off="A seed belongs to one model." if routed else _off_for(without_seed, cards, "no seed"),
+        seed_note=f"Not sent to {_and(without_seed)}." if without_seed else "",
+        groups=groups,
+        opened=bool(wishes.negative or wishes.seed or wanting or wishes.options),
+    )
+
+
+def _off_for(without: Sequence[str], cards: Sequence[ModelCard], what: str) -> str:
+    """Why a field takes nothing: every chosen model is `without`."""
+    if not cards or len(without) < len(cards):
+        return ""
+    return f"{_and(without)} {'takes' if len(without) == 1 else 'take'} {what}."
+
+
+def _and(labels: Iterable[str]) -> str:
+    *others, last = dict.fromkeys(labels)
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def _groups(wishes: Wishes) -> Iterator[OptionGroup]:
+    """The options of each chosen model."""
+    for name in wishes.providers:
+        card = _model(quoting()[name], wishes)
+        if card is not None and card.options:
+            yield OptionGroup(
+                card.label, tuple(_option_field(each, name, wishes.options) for each in card.options)
+            )
+
+
+def _option_field(option: Option, provider: str, given: Mapping[str, str]) -> OptionField:
+    name = f"option-{provider}-{option.name}"
+    usual = "" if option.default in (None, "") else _typed(option.default)
+    choices = tuple((each, each) for each in option.choices)
+    return OptionField(
+        name=name,
+        label=option.label,
+        kind=option.kind,
+        value=given.get(name, ""),
+        usual=usual,
+        choices=(("yes", "yes"), ("no", "no")) if option.kind == "boolean" else choices,
+        least=option.minimum,
+        most=option.maximum,
+        required=option.required,
+        help=option.help,
+    )
+
+
+def _options(wishes: Wishes, provider: str, card: ModelCard) -> dict[str, object]:
+    """What was chosen of a model's options, in the kind of each; what a model allows is checked where the
+    price is made."""
+    found: dict[str, object] = {}
+    for option in card.options:
+        text = wishes.options.get(f"option-{provider}-{option.name}", "")
+        if not text:
+            continue
+        try:
+            match option.kind:
+                case "integer":
+                    found[option.name] = int(text)
+                case "boolean":
+                    found[option.name] = {"yes": True, "no": False}[text]
+                case _:
+                    found[option.name] = text
+        except (ValueError, KeyError):
+            kind = "a whole number" if option.kind == "integer" else "yes or no"
+            raise BadInput(f"{option.label} is {kind}, not {text[:40]!r}", field=option.name) from None
+    return found
+
+
+def _seed(wishes: Wishes) -> int | None:
+    if not wishes.seed:
+        return None
+    if not wishes.seed.isascii() or not wishes.seed.isdecimal() or len(wishes.seed) > 10:
+        raise BadInput(f"a seed is a whole number of at most ten digits, not {wishes.seed!r}", field="seed")
+    return int(wishes.seed)
+
+
+def _asked_as(wishes: Wishes, chosen: Sequence[ProductRow], now: Now) -> Iterator[AskedAs]:
+    """The size that each chosen model is asked for, and what its copies become."""
+    sample = _sample(wishes, chosen, now) or "a product"
+    for name in wishes.providers:
+        card = _model(quoting()[name], wishes)
+        if card is None:
+            continue
+        try:
+            request = ImageRequest(
+                card.id,
+                sample if card.prompt_limit else "",
+                wishes.shape,
+                options=_options(wishes, name, card),
+                inputs=tuple(each.picture() for each in wishes.pictures.given),
+            )
+            wanted = fitting(request, card)
+            size = size_of(quoting()[name], wanted)
+        except BadInput:
+            continue  # said beside the button
+        if wanted.shape == AS_INPUT:
+            words = "the size of its picture"
+        else:
+            words = f"{size[0]} x {size[1]} px" if size else f"{wanted.shape}, in pixels of its own"
+            if wanted.shape != wishes.shape:
+                words += f", nearest to {wishes.shape}"
+        yield AskedAs(name, card.label, words if card.prompt_limit else f"{words}, and no words")
 
 
 def _shapes(wishes: Wishes) -> Iterator[Shape]:
@@ -575,13 +1011,17 @@ def _chosen(wishes: Wishes) -> list[ProductRow]:
 
 def _asks(wishes: Wishes, chosen: Sequence[ProductRow], known: Sequence[TemplateRow]) -> Iterator[Ask]:
     """One ask per provider, or one of all of them where one is to be chosen."""
-    own = wishes.prompt
+    own, fit, seed = wishes.prompt, None, _seed(wishes)
+    pictures = wishes.pictures.given
     if own is not None:
         row = next((each for each in known if each.name == wishes.template), None)
+        fit = row.shape_fit or None if row else None
         # Unchanged, it is the template's own wording, and the image remembers which.
         own = None if row is not None and row.text.strip() == own.strip() else own
     if wishes.how != EACH and len(wishes.providers) > 1:
         cards = [(name, _model(quoting()[name], wishes)) for name in wishes.providers]
+        if any(card is None for _, card in cards):
+            raise BadInput("one of these providers cannot be asked with these pictures", field="inputs")
         together = all(card is not None and wishes.images <= card.max_images for _, card in cards)
         yield Ask(
             products=chosen if together else [each for each in chosen for _ in range(wishes.images)],
@@ -590,6 +1030,12 @@ def _asks(wishes: Wishes, chosen: Sequence[ProductRow], known: Sequence[Template
             prompt=own,
             shape=wishes.shape,
             images=wishes.images if together else 1,
+            # Whoever takes none would be passed over for it: the form says to whom it goes.
+            negative_prompt=wishes.negative
+            if all(card and card.takes_negative_prompt for _, card in cards)
+            else "",
+            inputs=pictures,
+            shape_fit=fit if own is not None else None,
             route=Route(
                 wishes.how,  # type: ignore[arg-type]  # one of HOWS, and not EACH
                 tuple(Among(name, card.id if card else None) for name, card in cards),
@@ -598,16 +1044,25 @@ def _asks(wishes: Wishes, chosen: Sequence[ProductRow], known: Sequence[Template
         return
     for name in wishes.providers:
         card = _model(quoting()[name], wishes)
+        if card is None:
+            label = quoting()[name].label
+            raise BadInput(f"{label} {_cannot(name, wishes) or 'has no model to ask'}", field="inputs")
+        wordless = not card.prompt_limit  # it would refuse words that it cannot follow
         # A model that makes fewer images per call than are wanted is called once for each.
-        together = card is not None and wishes.images <= card.max_images
+        together = wishes.images <= card.max_images
         yield Ask(
             products=chosen if together else [each for each in chosen for _ in range(wishes.images)],
             provider=name,
-            model=card.id if card else None,
-            template=(wishes.template or None) if own is None else None,
-            prompt=own,
+            model=card.id,
+            template=(wishes.template or None) if own is None and not wordless else None,
+            prompt=None if wordless else own,
             shape=wishes.shape,
             images=wishes.images if together else 1,
+            seed=seed if card.takes_seed else None,
+            options=_options(wishes, name, card),
+            negative_prompt=wishes.negative if card.takes_negative_prompt else "",
+            inputs=pictures,
+            shape_fit=fit if own is not None else None,
         )
 
 

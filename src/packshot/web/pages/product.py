@@ -78,6 +78,7 @@ def product(request: HttpRequest, sku: str) -> HttpResponse:
     actor = actor_of(request)
     here = products.product_url(found.sku, found.id)
     context = products.query_of(sought)
+    reuse = products.id_of(request.GET.get("reuse"))
     return render(
         request,
         "pages/product.html",
@@ -99,6 +100,8 @@ def product(request: HttpRequest, sku: str) -> HttpResponse:
                 generate.read_now(),
                 provider=strip.images[0].provider if strip.images else "",
                 then=f"{here}?{context}" if context else here,
+                source=generate.source_of(found, strip.images),
+                reuse=reads.settings_of(reuse, found.id) if reuse else None,
             )
             if actor.may("generate") and found.archived_at is None
             else None,

@@ -9,7 +9,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
-from packshot import catalogue
+from packshot import catalogue, preferences
 from packshot.catalogue import prompts, templates
 from packshot.catalogue.products import ProductRow
 from packshot.catalogue.prompts import Piece, Rendered
@@ -62,6 +62,15 @@ class Tried:
     sku: str
     name: str
     chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A way in which copies of its images come into their shape."""
+
+    value: str
+    label: str
+    checked: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +202,23 @@ def archive(request: HttpRequest, template_id: UUID) -> HttpResponse:
     return answer(request, toast, [_page(request, _found(template_id))], then=here)
 
 
+@needs("edit_templates")
+@_form_or_page
+def fit(request: HttpRequest, template_id: UUID) -> HttpResponse:
+    """Say how copies of this template's images come into the shape that was asked for."""
+    here = reverse("template", args=[template_id])
+    if request.method != "POST":
+        return HttpResponseRedirect(here)
+    before = _found(template_id).shape_fit
+    try:
+        changed = wording.set_shape_fit(template_id, request.POST.get("shape_fit", ""), actor_of(request))
+    except BadInput as problem:
+        return refuse(request, problem, then=here)
+    back = Undo(reverse("template_fit", args=[template_id]), {"shape_fit": before})
+    toast = Toast("Shape saved", undo=back) if changed else Toast("Shape is saved already")
+    return answer(request, toast, [_page(request, _found(template_id))], then=here)
+
+
 @needs("read")
 @_form_or_page
 def preview(request: HttpRequest) -> HttpResponse:
@@ -243,11 +269,18 @@ def _context(request: HttpRequest, row: TemplateRow | None, draft: Draft) -> dic
         "categories": templates.free_categories() if row is None else (),
         "longest": prompts.PROMPT_CHARS,
         "may_edit": actor_of(request).may("edit_templates"),
+        "fits": _fits(row) if row else (),
     }
 
 
 def _versions(row: TemplateRow | None) -> Sequence[VersionRow]:
     return templates.versions(row.id, VERSIONS_SHOWN) if row else ()
+
+
+def _fits(row: TemplateRow) -> tuple[Fit, ...]:
+    site = {"crop": "crop", "pad": "pad", "keep": "keep it as it came"}[preferences.get("shape_fit")]
+    labels = {"": f"As the site says: {site}", "crop": "Crop what is too much", "pad": "Pad what lacks"}
+    return tuple(Fit(value, label, value == row.shape_fit) for value, label in labels.items())
 
 
 def _page(request: HttpRequest, row: TemplateRow) -> tuple[str, dict[str, object]]:
