@@ -44,6 +44,7 @@ urlpatterns: list[URLPattern] = [
     path("callbacks/<uuid:attempt_id>/<str:token>", callbacks.receive, name="callback"),
     path("admin", overview.overview, name="overview"),
     path("admin/charts", overview.charts_again, name="overview_charts"),
+    path("admin/charts/<slug:chart>.csv", overview.chart_sheet, name="overview_sheet"),
     path("admin/queue", queue.queue, name="queue"),
     path("admin/queue/retry", queue.retry, name="queue_retry"),
     path("admin/queue/cancel", queue.cancel, name="queue_cancel"),

@@ -28,6 +28,7 @@ ADDRESSES: dict[str, list[object]] = {
     "callback": ["00000000-0000-7000-8000-000000000000", "not-its-token"],
     "overview": [],
     "overview_charts": [],
+    "overview_sheet": ["made"],
     "queue": [],
     "queue_retry": [],
     "queue_cancel": [],
