@@ -45,13 +45,22 @@ from packshot.generations.models import Generation, Process, RequestRecord
 from packshot.imaging.header import MAX_BYTES
 from packshot.kernel.errors import REMEDIES, BadInput
 from packshot.kernel.ids import uuid7
-from packshot.providers.contract import Option, Provider, Role, default_model, model_card
+from packshot.providers.contract import (
+    BY_TOMORROW,
+    DELIVERY,
+    Option,
+    Provider,
+    Role,
+    default_model,
+    model_card,
+)
 
 app = typer.Typer(add_completion=False)
 
 LOOK_EVERY_S = 0.5
 SHOWN_GAPS = 10
 _OPEN = ("pending", "processing")
+_TOMORROW = f"{DELIVERY}={BY_TOMORROW}"
 _WORDS = ("completed", "failed", "uncertain", "cancelled", "processing", "pending")
 _WAITS = {
     "budget": "over budget",
@@ -128,6 +137,12 @@ def generate(
         list[str] | None,
         typer.Option(help="An option of the model; may be given again.", metavar="NAME=VALUE"),
     ] = None,
+    by_tomorrow: Annotated[
+        bool,
+        typer.Option(
+            "--by-tomorrow", help="Within 24 hours for half the price, of models that are sold so (OpenAI)."
+        ),
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Agree to the price without being asked.")] = False,
     wait: Annotated[
         bool, typer.Option("--wait", help="Stay until each has ended, and show how it goes.")
@@ -163,7 +178,7 @@ def generate(
             shape=shape,
             images=count,
             seed=seed,
-            options=_options(option or [], provider, model),
+            options=_options([*(option or []), *([_TOMORROW] if by_tomorrow else [])], provider, model),
             negative_prompt=negative or "",
             inputs=_inputs(actor, picture or [], mask, style),
             route=route,
@@ -251,6 +266,8 @@ def _options(words: list[str], provider: str, model: str | None) -> Mapping[str,
             raise BadInput(
                 f"--option {word} has no value; write it like --option quality=high", field="option"
             )
+        if name == DELIVERY and name not in known:
+            raise BadInput("this model makes images now, and is not sold for less by tomorrow", field=name)
         if name not in known:
             raise BadInput(
                 f"this model has no option {name!r}; it has {', '.join(sorted(known)) or 'none'}",

@@ -39,7 +39,7 @@ from packshot.generations.models import (
 from packshot.imaging.header import MAX_BYTES
 from packshot.kernel.errors import REMEDIES, BadInput
 from packshot.kernel.money import micros, show
-from packshot.reports import GenerationRow
+from packshot.reports import GenerationRow, InBatch
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="See generations; retry, cancel, resolve them."
@@ -121,7 +121,15 @@ def _note(row: GenerationRow) -> str:
         return f"{row.error_kind.replace('_', ' ')}: {row.error_message}"
     if row.cancel_requested_at and row.status == "processing":
         return "cancelling; the call is on its way"
+    if row.batch is not None and row.status == "processing":
+        return _with_batch(row.batch)
     return "charged an unknown amount" if row.cost_unknown else ""
+
+
+def _with_batch(batch: InBatch) -> str:
+    due = f" {when(batch.due_at)}" if batch.due_at else ""
+    looked = f"asked {when(batch.looked_at)}" if batch.looked_at else "not asked yet"
+    return f"with the provider's batch, by tomorrow{due}; {batch.done} of {batch.total} made, {looked}"
 
 
 @app.command("show")
@@ -139,6 +147,7 @@ def show_generation(generation: Id) -> None:
             ("Expected", "unknown" if row.estimated_cost is None else show(micros(row.estimated_cost))),
             ("Cost", _cost(row) or "none so far"),
             *([("Waits", f"{row.wait_reason}: {row.wait_detail}")] if row.wait_reason else []),
+            *([("Stands", _with_batch(row.batch))] if row.batch else []),
             *(
                 [("Why", f"{row.error_kind.replace('_', ' ')}: {row.error_message}")]
                 if row.error_kind

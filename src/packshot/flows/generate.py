@@ -393,6 +393,7 @@ def cancel(generation_ids: Sequence[UUID], actor: Actor) -> Cancelled:
         generations.lock(ids)
         moved = generations.cancel_pending(ids)
         intents, away = generations.request_cancel(ids)
+        generations.look_soon(away)
         released = generations.standing(generations.release_intents(intents))
         ended_at = generations.step_generations(
             [generations.Step(at.generation_id, "cancelled") for at in released.values()]

@@ -34,9 +34,7 @@ from packshot.generations.attempts import (
 )
 from packshot.generations.batches import (
     Due,
-    InBatch,
     Resting,
-    batches_of,
     due_batches,
     look_again,
     look_soon,
@@ -136,7 +134,6 @@ __all__ = [
     "Gate",
     "Given",
     "Hop",
-    "InBatch",
     "Inspected",
     "Moved",
     "ProviderFacts",
@@ -153,7 +150,6 @@ __all__ = [
     "add_cost",
     "adopt",
     "answered_late",
-    "batches_of",
     "beat",
     "called",
     "calm",

@@ -148,34 +148,3 @@ def look_soon(generation_ids: Sequence[UUID]) -> None:
             """,
             [list(generation_ids)],
         )
-
-
-@dataclass(frozen=True, slots=True)
-class InBatch:
-    """How the batch of a generation stands, for people."""
-
-    generation_id: UUID
-    provider: str
-    made_at: datetime
-    looked_at: datetime | None
-    state: str
-    done: int
-    total: int
-    due_at: datetime | None
-
-
-def batches_of(generation_ids: Sequence[UUID]) -> dict[UUID, InBatch]:
-    """The batch that each of these generations waits for, by generation; most wait for none."""
-    if not generation_ids:
-        return {}
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT attempt.generation_id, batch.provider, batch.made_at, batch.looked_at, batch.state,
-                batch.done, batch.total, batch.due_at
-            FROM packshot_attempt AS attempt JOIN packshot_batch AS batch ON batch.id = attempt.batch_id
-            WHERE attempt.generation_id = ANY(%s) AND attempt.state IN ('sending', 'accepted', 'uncertain')
-            """,
-            [list(generation_ids)],
-        )
-        return {row[0]: InBatch(*row) for row in cursor.fetchall()}

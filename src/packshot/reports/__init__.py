@@ -1,6 +1,7 @@
 """Rollups and the read models behind the pages: the five views, and the lists that the Overview shows."""
 
 from packshot.reports.activity import Happened, activity
+from packshot.reports.batches import InBatch
 from packshot.reports.reads import (
     Dashboard,
     Edge,
@@ -32,6 +33,7 @@ __all__ = [
     "GenerationRow",
     "Happened",
     "ImageTile",
+    "InBatch",
     "NamedProduct",
     "ProviderRow",
     "ProviderState",

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Literal
 from uuid import UUID
 
+from packshot.reports.batches import InBatch, batches_of
 from packshot.reports.sql import containing as _containing
 from packshot.reports.sql import read as _read
 
@@ -99,6 +100,7 @@ class GenerationRow:
     run_id: UUID | None
     asked_by_name: str
     images: tuple[ImageTile, ...] = ()
+    batch: InBatch | None = None  # that it waits for
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,8 +334,14 @@ def _generations(
         after=after,
         limit=limit,
     )
+    return finished(rows)
+
+
+def finished(rows: Sequence[GenerationRow]) -> list[GenerationRow]:
+    """The rows with their images, and with the batches that some wait for."""
     images = images_of([row.id for row in rows])
-    return [replace(row, images=images[row.id]) for row in rows]
+    batches = batches_of([row.id for row in rows if row.status in ("processing", "uncertain")])
+    return [replace(row, images=images[row.id], batch=batches.get(row.id)) for row in rows]
 
 
 def images_of(generation_ids: Sequence[UUID]) -> dict[UUID, tuple[ImageTile, ...]]:
