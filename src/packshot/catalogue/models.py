@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Now
 
 from packshot.kernel.ids import uuid7
@@ -45,6 +45,25 @@ class Product(models.Model):
     last_generation_status = models.CharField(max_length=12, blank=True)
     last_generation_at = models.DateTimeField(null=True)
     failures_in_row = models.IntegerField(default=0)
+    # Of the active image, kept by triggers (sql/attention.v1.sql): when it was made, whether a person
+    # rejected it, its lowest score.
+    active_image_at = models.DateTimeField(null=True)
+    active_rejected = models.BooleanField(default=False, db_default=False)
+    active_score = models.FloatField(null=True)
+    # The worst that is wrong with it, as products_needing_attention numbers it; what depends on settings and
+    # on the day is left to the view.
+    severity = models.GeneratedField(
+        expression=Case(
+            When(archived_at__isnull=False, then=Value(None)),
+            When(last_generation_status="uncertain", then=Value(1)),
+            When(last_generation_status="failed", then=Value(2)),
+            When(active_image=None, listed_image_url="", then=Value(3)),
+            When(active_image=None, placeholder=True, then=Value(4)),
+            When(active_image__isnull=False, active_rejected=True, then=Value(5)),
+        ),
+        output_field=models.SmallIntegerField(null=True),
+        db_persist=True,
+    )
     archived_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())
@@ -66,6 +85,25 @@ class Product(models.Model):
                 F("last_generation_at").desc(),
                 condition=Q(archived_at=None, last_generation_status__in=["failed", "uncertain"]),
                 name="packshot_product_trouble",
+            ),
+            models.Index(
+                F("severity"),
+                F("id").desc(),
+                condition=Q(severity__isnull=False),
+                name="packshot_product_severity",
+            ),
+            # Of those that have none: what depends on settings and on the day, by the index alone.
+            models.Index(
+                fields=["active_score"],
+                condition=Q(archived_at=None, severity=None, active_score__isnull=False),
+                include=["id"],
+                name="packshot_product_active_score",
+            ),
+            models.Index(
+                fields=["active_image_at", "active_score"],
+                condition=Q(archived_at=None, severity=None, active_image_at__isnull=False),
+                include=["id"],
+                name="packshot_product_active_age",
             ),
             # What lists of one image state are read and counted by.
             models.Index(

@@ -183,6 +183,7 @@ def _database() -> Iterator[Finding]:
     yield _looked("realtime", _realtime)
     if tables.ok:
         yield _looked("views", _views, f"Install them anew: {program()} db migrate")
+        yield _looked("search", _search)
         yield _looked("people", _people)
         yield _looked("workers", _workers)
         yield _looked("providers", _providers)
@@ -281,6 +282,21 @@ def _views() -> Finding:
             cursor.execute(f"SELECT * FROM {view} LIMIT 1")
             cursor.fetchall()
     return Finding("views", True, f"{', '.join(VIEWS)} can be read")
+
+
+def _search() -> Finding:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('packshot_product_by_words') IS NOT NULL")
+        (fast,) = cursor.fetchone()
+    if fast:
+        return Finding("search", True, "products are found by the trigrams of their names and SKUs")
+    return Finding(
+        "search",
+        True,
+        "every product is read in each search, because pg_trgm is not there; with many products, let an "
+        "administrator of the database run: CREATE EXTENSION pg_trgm; then: "
+        "SELECT packshot.packshot_search_by_trigrams()",
+    )
 
 
 def _people() -> Finding:
