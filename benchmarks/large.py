@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from measure import environment_of
-
 from packshot.embedded import Cluster
 
 PRODUCTS = 200_000
@@ -25,8 +24,8 @@ DAYS = 400
 AT_ONCE = 1_000_000  # generations in one round of inserts
 WAITING = 20_000  # the queue is as long as it is, however long the past
 
-# What the server is built with: nothing that is lost here cannot be built again. With this `wal_level` nothing is
-# logged either, because every table is emptied in the transaction that fills it.
+# What the server is built with: nothing that is lost here cannot be built again. With this `wal_level` nothing
+# is logged either, because every table is emptied in the transaction that fills it.
 WHILE_BUILT = {
     "fsync": "off",
     "full_page_writes": "off",
@@ -116,6 +115,7 @@ def fill(*, products: int, generations: int) -> None:
             _say(definition.partition(" ON ")[0].lower())
             cursor.execute(definition)
         _say("products as their generations left them")
+        cursor.execute("SET LOCAL session_replication_role = origin")  # their own triggers judge their images
         for statement in _PRODUCT_STATE:
             cursor.execute(statement, given)
 
@@ -183,8 +183,8 @@ _PRODUCTS = """
         jsonb_build_object('colour', (ARRAY['sand', 'indigo', 'moss', 'rust', 'chalk'])[1 + n %% 5],
             'material', (ARRAY['linen', 'hemp', 'clay', 'oak'])[1 + n %% 4]),
         9 + n %% 90, 'USD', '[]', '{}',
-        CASE WHEN n %% 3 = 0 THEN 'https://shop.example/pictures/' || n || '.jpg' ELSE '' END, n %% 12 = 0, '',
-        0, now() - make_interval(days => %(days)s + 5), now()
+        CASE WHEN n %% 3 = 0 THEN 'https://shop.example/pictures/' || n || '.jpg' ELSE '' END, n %% 12 = 0,
+        '', 0, now() - make_interval(days => %(days)s + 5), now()
     FROM some_product
 """
 
@@ -249,9 +249,9 @@ _ROUND = (
     """,
     """
     INSERT INTO packshot_generation (id, request_id, run_id, product_id, provider_id, model, simulated,
-        prompt, template_version_id, shape, images, options, asked_by_name, priority, lane, status, wait_detail,
-        attempts, worker_deaths, expected_micros, ceiling_micros, price_version, actual_micros, cost_unknown,
-        error_kind, error_message, created_at, updated_at, started_at, completed_at)
+        prompt, template_version_id, shape, images, options, asked_by_name, priority, lane, status,
+        wait_detail, attempts, worker_deaths, expected_micros, ceiling_micros, price_version, actual_micros,
+        cost_unknown, error_kind, error_message, created_at, updated_at, started_at, completed_at)
     SELECT id, 'request-' || run, run_id, product_id, provider, model, simulated,
         'Studio packshot of the product on a pale ground, window light from the left, long soft shadow, true '
             || (ARRAY['colours', 'grain', 'scale', 'weave'])[1 + n %% 4] || ', nothing else in the picture.',
@@ -271,8 +271,8 @@ _ROUND = (
     # The call before the one that counted, where there was one; and what was held for each.
     """
     WITH called AS (
-        INSERT INTO packshot_attempt (id, generation_id, number, process_id, state, provider, model, simulated,
-            reserved_micros, price_version, deadline_s, request_id, cost_micros, error_kind, error_message,
+        INSERT INTO packshot_attempt (id, generation_id, number, process_id, state, provider, model,
+            simulated, reserved_micros, price_version, deadline_s, request_id, cost_micros, error_kind, error_message,
             answer, created_at, sending_at, closed_at)
         SELECT CASE number WHEN attempts THEN attempt_id
                 ELSE uuidv7(asked_at - interval '1 second' - clock_timestamp()) END,
@@ -293,7 +293,8 @@ _ROUND = (
         CROSS JOIN LATERAL generate_series(1, attempts) AS number
         RETURNING id, reserved_micros, simulated, created_at, closed_at, cost_micros
     )
-    INSERT INTO packshot_reservation (id, attempt_id, amount_micros, simulated, window_ids, opened_at, closed_at)
+    INSERT INTO packshot_reservation (id, attempt_id, amount_micros, simulated, window_ids, opened_at,
+        closed_at)
     SELECT uuidv7(created_at - clock_timestamp()), id, reserved_micros, simulated, '{}', created_at,
         CASE WHEN cost_micros IS NOT NULL THEN closed_at END
     FROM called
@@ -318,7 +319,8 @@ _ROUND = (
     """,
     """
     INSERT INTO packshot_image (id, product_id, generation_id, attempt_id, position, blob, media_type,
-        width_px, height_px, size_bytes, provider, model, simulated, digital_source_type, state, problem, created_at)
+        width_px, height_px, size_bytes, provider, model, simulated, digital_source_type, state, problem,
+        created_at)
     SELECT id, product_id, generation_id, attempt_id, position, md5(id::text) || md5(generation_id::text),
         'image/png', 1024, 1024, 1500000, provider, model, simulated, 'trainedAlgorithmicMedia', 'ready', '',
         at
@@ -365,7 +367,8 @@ _PRODUCT_STATE = (
     UPDATE packshot_product AS product
     SET last_generation_status = CASE newest.status WHEN 'processing' THEN 'pending' ELSE newest.status END,
         last_generation_at = newest.updated_at,
-        failures_in_row = CASE WHEN newest.status = 'failed' THEN 1 + abs(hashtext(product.sku)) %% 3 ELSE 0 END,
+        failures_in_row = CASE newest.status WHEN 'failed' THEN 1 + abs(hashtext(product.sku)) %% 3
+            ELSE 0 END,
         newest_image_id = shown.id,
         active_image_id = CASE WHEN abs(hashtext(product.sku)) %% 100 < 82 THEN chosen.id END,
         placeholder = product.placeholder AND NOT abs(hashtext(product.sku)) %% 100 < 82
@@ -406,13 +409,13 @@ def described() -> dict[str, Any]:
 
 
 @contextmanager
-def large_site(millions: int, *, keep: Path | None) -> Iterator[dict[str, str]]:
+def large_site(millions: float, *, keep: Path | None) -> Iterator[dict[str, str]]:
     """A site with so many million generations; yields the environment of its processes.
 
     Built in `keep`, where one that was built before is used again, or else in a folder that goes afterwards.
     """
     folder = (
-        keep / f"{millions}m" if keep else Path(tempfile.mkdtemp(prefix="packshot-large-", dir="/var/tmp"))
+        keep / f"{millions:g}m" if keep else Path(tempfile.mkdtemp(prefix="packshot-large-", dir="/var/tmp"))
     )
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o755)  # as root the server runs as another user
@@ -426,6 +429,9 @@ def large_site(millions: int, *, keep: Path | None) -> Iterator[dict[str, str]]:
         try:
             environment["DATABASE_URL"] = cluster.ensure_running()
             _django("migrate", "--verbosity=0", environment=environment)
+            # A migration may have written tables anew, and index-only reads ask which pages everybody sees.
+            with cluster.connection().connect() as connection:
+                connection.execute("VACUUM (ANALYZE)")
             yield environment
         finally:
             cluster.stop()
@@ -434,7 +440,7 @@ def large_site(millions: int, *, keep: Path | None) -> Iterator[dict[str, str]]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _build(cluster: Cluster, environment: dict[str, str], millions: int) -> None:
+def _build(cluster: Cluster, environment: dict[str, str], millions: float) -> None:
     try:
         environment["DATABASE_URL"] = cluster.ensure_running()
         _django("migrate", "--verbosity=0", environment=environment)
