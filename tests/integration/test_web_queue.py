@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from packshot import generations
 from packshot.catalogue.models import Image, Product
-from packshot.flows import generate
+from packshot.flows import bulk, generate
 from packshot.generations import Given
 from packshot.generations.models import Generation, ProviderRecord, Run
 from packshot.kernel.errors import BadAnswer, ErrorKind, Refused, Unsure
@@ -389,14 +389,23 @@ def test_all_by_text_and_run_meet_only_those(provider, me, editor):
 
 
 def test_one_action_takes_so_many_and_says_so(provider, editor, monkeypatch):
-    monkeypatch.setattr(page, "MOST_AT_ONCE", 4)
-    monkeypatch.setattr(page, "AT_ONCE", 3)
+    monkeypatch.setattr(bulk, "MOST", 4)
+    monkeypatch.setattr(bulk, "PER_TURN", 3)
     keys = build.asked(provider, 6)
-    asked = editor.post(f"{QUEUE}/cancel", {"all": "1"}, headers=HTMX)
+    asked = editor.post(f"{QUEUE}/cancel", {"all": "1", "status": "pending"}, headers=HTMX)
     assert "More than 4 match. The oldest 4 go out of the queue." in asked.text
-    done = editor.post(f"{QUEUE}/cancel", {"all": "1", "count": "4"}, headers=HTMX)
+    done = editor.post(f"{QUEUE}/cancel", {"all": "1", "status": "pending", "count": "4"}, headers=HTMX)
     assert said(done) == "4 generations cancelled"
     assert [status_of(each) for each in keys] == ["cancelled"] * 4 + ["pending"] * 2
+
+
+def test_without_a_filter_it_has_to_be_said_that_the_whole_queue_is_meant(provider, editor):
+    keys = build.asked(provider, 2)
+    asked = editor.post(f"{QUEUE}/cancel", {"all": "1", "count": "2"}, headers=HTMX)
+    assert "I mean the whole queue" in asked.text
+    assert [status_of(each) for each in keys] == ["pending"] * 2
+    done = editor.post(f"{QUEUE}/cancel", {"all": "1", "count": "2", "whole": "1"}, headers=HTMX)
+    assert said(done) == "2 generations cancelled"
 
 
 def test_nothing_to_act_on_is_said(provider, me, editor):
@@ -491,11 +500,11 @@ def test_pages_ask_the_database_a_fixed_number_of_times(provider, me, editor):
     run_of_two = failed(provider, 2, me=me)
     run = Generation.objects.get(pk=run_of_two[0]).run_id
     addresses = {
-        QUEUE: 7,
-        f"{QUEUE}?status=failed&provider=openai": 7,
-        f"{QUEUE}?q=hemp&run={run}": 8,
-        f"{QUEUE}?generation={first}": 10,
-        f"{QUEUE}?q=hemp&run={run}&generation={first}": 11,
+        QUEUE: 8,
+        f"{QUEUE}?status=failed&provider=openai": 8,
+        f"{QUEUE}?q=hemp&run={run}": 9,
+        f"{QUEUE}?generation={first}": 11,
+        f"{QUEUE}?q=hemp&run={run}&generation={first}": 12,
         f"{QUEUE}/{first}": 7,
     }
     few = {address: queries(editor, address) for address in addresses}

@@ -1,4 +1,4 @@
-"""Site settings that people change while it runs."""
+"""Site settings that people change while it runs, and the views that they save."""
 
 from packshot.preferences.site import (
     DEFAULTS,
@@ -9,5 +9,17 @@ from packshot.preferences.site import (
     set,  # noqa: A004 - reads as preferences.set(...)
     understand,
 )
+from packshot.preferences.views import open_first, remove_view, save_view
 
-__all__ = ["DEFAULTS", "Value", "everything", "get", "is_placeholder", "set", "understand"]
+__all__ = [
+    "DEFAULTS",
+    "Value",
+    "everything",
+    "get",
+    "is_placeholder",
+    "open_first",
+    "remove_view",
+    "save_view",
+    "set",
+    "understand",
+]

@@ -14,7 +14,7 @@ from django.db import connection
 from packshot.reports import finding
 from packshot.reports.finding import Filter, Scope, Sort
 from packshot.reports.health import is_off
-from packshot.reports.reads import GenerationRow, images_of
+from packshot.reports.reads import GenerationRow, finished
 from packshot.reports.sql import read
 
 __all__ = [
@@ -101,6 +101,7 @@ class AttemptLine:
     error_message: str
     request_id: str
     answer: str
+    reserved: Decimal  # when it was opened
     held: Decimal | None  # None: nothing is held any more
     charged: Decimal | None  # None while it is open, and when nobody knows
     created_at: datetime
@@ -145,6 +146,7 @@ class Detail:
     retry_of: UUID | None
     negative_prompt: str
     because: str  # how its provider was chosen, where there were several
+    priority: int
     instead_of: UUID | None  # the generation whose place it took
     handed_to: UUID | None  # the one that took its place
     pictures: tuple[GivenPicture, ...]  # that it was made from
@@ -154,6 +156,11 @@ class Detail:
     def held(self) -> Decimal:
         """What is held for its attempts, in dollars."""
         return sum((each.held for each in self.attempts if each.held is not None), Decimal(0))
+
+    @property
+    def charged(self) -> Decimal:
+        """What is known to have been charged for its attempts, in dollars."""
+        return sum((each.charged for each in self.attempts if each.charged is not None), Decimal(0))
 
     @property
     def made_for(self) -> Decimal | None:
@@ -200,7 +207,7 @@ _DETAIL = """
         generation.options::text AS options, coalesce(template.name, '') AS template,
         version.number AS template_version, coalesce(run.title, '') AS run_title, run.size AS run_size,
         generation.retry_of_id AS retry_of, generation.negative_prompt,
-        coalesce(route.because, '') AS because,
+        coalesce(route.because, '') AS because, generation.priority,
         route.instead_of_id AS instead_of, next.generation_id AS handed_to,
         (SELECT json_agg(json_build_array(given.item -> 'role', given.item -> 'width_px',
             given.item -> 'height_px', image.id, product.sku, image.generation_id) ORDER BY given.place)::text
@@ -220,6 +227,7 @@ _DETAIL = """
 _ATTEMPTS = """
     SELECT attempt.id, attempt.number, attempt.state, attempt.provider, attempt.model, attempt.error_kind,
         attempt.error_message, attempt.request_id, attempt.answer,
+        packshot_dollars(attempt.reserved_micros) AS reserved,
         packshot_dollars((
             SELECT reservation.amount_micros FROM packshot_reservation AS reservation
             WHERE reservation.attempt_id = attempt.id AND reservation.closed_at IS NULL)) AS held,
@@ -252,11 +260,11 @@ def listing(
     if before is not None:
         rows = _page(scope, limit + 1, sort, before=before)[::-1]
         if len(rows) > limit:
-            return Listing(_finished(rows[1:]), True, True, tally, scope.run_title, scope.template_name)
+            return Listing(finished(rows[1:]), True, True, tally, scope.run_title, scope.template_name)
         # Nothing would be before it, so it is the first page, and a whole one.
     rows = _page(scope, limit + 1, sort, after=after if before is None else None)
     return Listing(
-        _finished(rows[:limit]),
+        finished(rows[:limit]),
         after is not None and before is None,
         len(rows) > limit,
         tally,
@@ -279,7 +287,7 @@ def _page(
 
 def rows_of(generation_ids: Sequence[UUID]) -> list[GenerationRow]:
     """These generations with their images, newest first."""
-    return _finished(
+    return finished(
         read(
             GenerationRow,
             "SELECT * FROM image_generation_monitor WHERE id = ANY(%(ids)s) ORDER BY id DESC",
@@ -290,7 +298,7 @@ def rows_of(generation_ids: Sequence[UUID]) -> list[GenerationRow]:
 
 def waiting(limit: int = 50) -> list[GenerationRow]:
     """The newest that wait: those whose reason changes with a provider, a budget or the stop switch."""
-    return _finished(_page(Scope(Filter(status="pending")), limit))
+    return finished(_page(Scope(Filter(status="pending")), limit))
 
 
 def tally(wanted: Filter) -> Tally:
@@ -360,7 +368,7 @@ def detail(generation_id: UUID) -> Detail | None:
     facts["options"] = json.loads(facts["options"])
     facts["pictures"] = tuple(_given(each) for each in json.loads(facts["pictures"] or "[]"))
     lines = read(AttemptLine, _ATTEMPTS, id=generation_id)
-    return Detail(_finished([row])[0], **facts, attempts=tuple(_with_proofs(line) for line in lines))
+    return Detail(finished([row])[0], **facts, attempts=tuple(_with_proofs(line) for line in lines))
 
 
 def _given(told: Sequence[Any]) -> GivenPicture:
@@ -381,8 +389,3 @@ def _with_proofs(line: AttemptLine) -> AttemptLine:
             for kind, verdict, note, by_name, at in told
         ),
     )
-
-
-def _finished(rows: Sequence[GenerationRow]) -> list[GenerationRow]:
-    images = images_of([row.id for row in rows])
-    return [replace(row, images=images[row.id]) for row in rows]

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from django.urls import reverse
+
 from packshot.kernel.errors import REMEDIES, ErrorKind
 from packshot.reports import GenerationRow
 from packshot.reports.monitor import AttemptLine, Detail
@@ -84,6 +86,12 @@ class Turn:
     proofs: tuple[str, ...] = ()
 
 
+_CALLED_OFF = (
+    "Cancelling: the batch is called off once nobody wants any of it. What is made by then is charged, and "
+    "its image is kept."
+)
+
+
 def note_of(detail: Detail, provider: str) -> Note | None:
     """What a person should know of it now; None when all is well."""
     row = detail.row
@@ -96,6 +104,8 @@ def note_of(detail: Detail, provider: str) -> Note | None:
             _remedy(row),
             row.error_message,
         )
+    if row.batch is not None and row.status == "processing":
+        return None if not row.cancel_requested_at else Note("warn", "ban", _CALLED_OFF)
     if row.status == "processing" and row.cancel_requested_at:
         return Note(
             "warn",
@@ -126,6 +136,52 @@ def _remedy(row: GenerationRow) -> str:
         # Nothing is open: a machine of the team's was too slow, or a person settled the charge.
         return REMEDIES["server_error"]
     return REMEDIES[row.error_kind or "bug"]
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """A way to mend what is wrong: a page, or with `asks` the question of asking another provider."""
+
+    label: str
+    icon: str
+    url: str
+    right: str
+    asks: bool = False
+
+
+# What mends each class of error, beside a retry; the first is what usually helps.
+_ELSEWHERE = {"refused", "bad_request", "retired_model", "server_error", "bad_answer", "timeout", "cut_off"}
+_AT_PROVIDER = {
+    "bad_key": "Look at the key of {provider}",
+    "no_credit": "Look at the account of {provider}",
+    "not_verified": "Look at the account of {provider}",
+    "unreachable": "See how {provider} does",
+    "rate_limited": "See the limits of {provider}",
+    "overloaded": "See how {provider} does",
+    "unknown_price": "Enter a price",
+}
+
+
+def actions_of(detail: Detail) -> list[Remedy]:
+    """What can be done about it besides a retry, by the class of its error or what it waits for."""
+    row = detail.row
+    found: list[Remedy] = []
+    if row.status == "failed" and (row.error_kind in _ELSEWHERE or row.error_kind in _AT_PROVIDER):
+        address = reverse("queue_hand_over")
+        found.append(Remedy("Retry with another provider", "plug-zap", address, "generate", asks=True))
+    if row.status in ("failed", "pending") and row.error_kind in _AT_PROVIDER:
+        label = _AT_PROVIDER[row.error_kind].format(provider=row.provider)
+        anchor = "#prices" if row.error_kind == "unknown_price" else ""
+        found.append(Remedy(label, "settings", reverse("provider", args=[row.provider]) + anchor, "read"))
+    if row.status == "failed" and row.error_kind in ("refused", "bad_input_image"):
+        found.append(Remedy("Open the product", "package", reverse("product", args=[row.sku]), "read"))
+    if row.status == "failed" and row.error_kind == "refused" and detail.template:
+        found.append(Remedy("Change the template", "text-quote", reverse("templates"), "edit_templates"))
+    if row.status == "pending" and row.wait_reason == "budget":
+        found.append(Remedy("Look at the budgets", "wallet", reverse("budgets"), "read_costs"))
+    if row.status == "pending" and row.wait_reason in ("paused", "off", "key", "circuit", "price"):
+        found.append(Remedy("See why", "settings", reverse("provider", args=[row.provider]), "read"))
+    return found
 
 
 def turns_of(detail: Detail) -> list[Turn]:

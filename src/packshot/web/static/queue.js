@@ -11,6 +11,7 @@ const keepQueue = () => {
   document.addEventListener("htmx:after:swap", askIfAsked);
   document.addEventListener("queue:done", tidy);
   document.addEventListener("rows:change", showWorth);
+  document.addEventListener("toggle", fillFacet, true);
   if (!panel()) return;
   document.addEventListener("htmx:before:swap", follow);
   document.addEventListener("htmx:after:swap", markOpenRow);
@@ -173,6 +174,14 @@ const stay = (event) => {
   if (inAddress()) url.searchParams.set("generation", inAddress());
   history.replaceState(history.state, "", url);
   htmx.ajax("GET", url.pathname + url.search, { source: "#page", target: "#page", select: "#page", swap: "outerMorph" });
+};
+
+/* What a facet can say is counted when somebody asks: nine counts for each look at the list would be for nothing.
+   A menu that was drawn again holds the link to its choices once more, and is filled anew. */
+const fillFacet = ({ target, newState }) => {
+  if (newState !== "open" || !target.matches?.("[data-facet]")) return;
+  if (target.querySelector("a")?.getAttribute("href") !== target.dataset.facet) return;
+  htmx.ajax("GET", target.dataset.facet, { source: target, target, swap: "innerHTML" });
 };
 
 /* -- what is chosen -------------------------------------------------------------------------------- */
