@@ -25,7 +25,7 @@ from django.db import close_old_connections  # noqa: E402
 from django.http import HttpRequest  # noqa: E402
 from django.http.response import HttpResponseBase  # noqa: E402
 
-from packshot.web.delivery import PATHS, Delivery  # noqa: E402
+from packshot.web.delivery import PATHS, put_to_work  # noqa: E402
 from packshot.web.live import hub  # noqa: E402
 from packshot.web.uploads import up_to_limit  # noqa: E402
 
@@ -59,7 +59,7 @@ class Pages(ASGIHandler):
 
 
 pages = Pages()
-public_images = Delivery(pages.threads)
+public_images = put_to_work(pages.threads)
 
 
 async def application(scope: _Scope, receive: _Receive, send: _Send) -> None:

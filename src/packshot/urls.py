@@ -25,6 +25,7 @@ from packshot.web.pages import (
     settings,
     simulator,
     style,
+    takeaway,
     templates,
 )
 from packshot.web.security import needs
@@ -103,6 +104,8 @@ urlpatterns: list[URLPattern] = [
     path("events", live.stream, name="events"),
     re_path(r"^media/(?P<blob>[0-9a-f]{64})\.(?P<extension>[a-z]{3,4})$", media.rendition, name="media"),
     path("products", products.products, name="products"),
+    path("products.csv", takeaway.sheet, name="products_csv"),
+    path("products.zip", takeaway.archive, name="products_zip"),
     path("products/<path:sku>", product.product, name="product"),
     path("images/<uuid:image_id>/activate", choosing.activate, name="activate"),
     path("images/activate-newest", choosing.activate_newest, name="activate_newest"),

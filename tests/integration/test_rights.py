@@ -85,6 +85,8 @@ ADDRESSES: dict[str, list[object]] = {
     "import_record": ["00000000-0000-7000-8000-000000000000"],
     "media": ["0" * 64, "webp"],
     "products": [],
+    "products_csv": [],
+    "products_zip": [],
     "product": ["a sku/with slashes"],
     "activate": ["00000000-0000-7000-8000-000000000000"],
     "activate_newest": [],

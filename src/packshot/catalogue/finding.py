@@ -177,6 +177,51 @@ def ids(sought: Sought, *, limit: int) -> list[UUID]:
         return [row[0] for row in cursor.fetchall()]
 
 
+@dataclass(frozen=True, slots=True)
+class ActiveImage:
+    """A product's active image, for those who take many of them away."""
+
+    product_id: UUID
+    sku: str
+    name: str
+    category_path: str
+    image_id: UUID
+    original: str  # blob
+    broken: bool
+    provider: str
+    model: str
+    simulated: bool
+    digital_source_type: str
+    width_px: int
+    height_px: int
+    generation_id: UUID | None
+    made_at: datetime
+
+
+def active_images(sought: Sought, *, after: UUID | None, limit: int) -> list[ActiveImage]:
+    """The active images of the products of `sought`, by the products' names, beginning behind `after`."""
+    condition, parameters = _condition(sought)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT product.id, product.sku, product.name, coalesce(category.path, ''), image.id, image.blob,
+                image.state = 'broken', image.provider, image.model, image.simulated,
+                image.digital_source_type, image.width_px, image.height_px, image.generation_id,
+                image.created_at
+            FROM (
+                SELECT * FROM packshot_product AS product
+                WHERE {condition} AND product.active_image_id IS NOT NULL {_beyond(">") if after else ""}
+                ORDER BY product.name, product.id LIMIT %(limit)s
+            ) AS product
+            JOIN packshot_image AS image ON image.id = product.active_image_id
+            LEFT JOIN packshot_category AS category ON category.id = product.category_id
+            ORDER BY product.name, product.id
+            """,
+            {**parameters, "mark": after, "limit": limit},
+        )
+        return [ActiveImage(*row) for row in cursor.fetchall()]
+
+
 def neighbours(product_id: UUID, sought: Sought) -> tuple[Neighbour | None, Neighbour | None]:
     """The products before and after this one in the list of `sought`, by name."""
     condition, parameters = _condition(sought)

@@ -50,7 +50,7 @@ COMMANDS: dict[str, Entry] = {
     "products": Entry("products:app", CATALOGUE, "List and archive products."),
     "templates": Entry("templates:app", CATALOGUE, "Show, try and save prompt templates."),
     "generate": Entry("generating:app", CATALOGUE, "Ask a provider for images of products."),
-    "images": Entry("images:app", CATALOGUE, "List images and choose the active one."),
+    "images": Entry("images:app", CATALOGUE, "List, choose, share and export images."),
     "queue": Entry("queue:app", QUEUE, "See generations; retry, cancel, resolve them."),
     "provider": Entry("provider:app", QUEUE, "Switch providers on and off, pause and resume them."),
     "spending": Entry("spending:app", QUEUE, "See budgets; stop all spending, resume it."),

@@ -1,5 +1,7 @@
 """`packshot images`: what was made, and which image a product shows."""
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -7,12 +9,14 @@ from django.conf import settings
 from django.db.models import F
 
 from packshot import accounts
+from packshot.catalogue.finding import Sought
 from packshot.catalogue.models import Image
 from packshot.cli import identity
 from packshot.cli.screen import Column, brief, print_json, say, status, table
-from packshot.flows import delivery, publish
+from packshot.flows import delivery, export, publish
+from packshot.kernel.errors import BadInput
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="List images and choose the active one.")
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="List, choose, share and export images.")
 
 _FIELDS = (
     "id", "product__sku", "provider", "model", "simulated", "state", "problem", "width_px", "height_px",
@@ -91,3 +95,38 @@ def link(
     [key] = identity.find([image], table="packshot_image", what="image")
     path = delivery.link(key, format, width, accounts.this_shell(), for_s=days * 24 * 3600)
     say(f"{settings.SITE_URL}{path}")
+
+
+@app.command("export")
+def export_images(
+    text: Annotated[str, typer.Option(help="Part of a SKU or a name.", metavar="TEXT")] = "",
+    category: Annotated[str, typer.Option(help="A category, with what is below it.", metavar="PATH")] = "",
+    csv: Annotated[
+        Path | None, typer.Option(help="Where each image is and came from.", metavar="FILE")
+    ] = None,
+    zip: Annotated[Path | None, typer.Option(help="The images, with the CSV.", metavar="FILE")] = None,  # noqa: A002
+    width: Annotated[int | None, typer.Option(help="In pixels, one of public_widths.", metavar="N")] = None,
+    format: Annotated[str, typer.Option(help="webp, avif, jpeg or png.", metavar="FORMAT")] = "jpeg",  # noqa: A002
+) -> None:
+    """Take the active images of products away, as a CSV, a ZIP, or both."""
+    if csv is None and zip is None:
+        raise BadInput("say where to: --csv FILE, --zip FILE, or both", field="zip")
+    sought = Sought(text=text, category=category)
+    if csv is not None:
+        _write(csv, export.csv_pieces(sought))
+    if zip is not None:
+        wanted = export.size(format, width)
+        _write(zip, export.zip_pieces(sought, wanted, lambda image, why: say(f"{image.sku}: {why}")))
+
+
+def _write(path: Path, pieces: Iterator[bytes]) -> None:
+    """All of it, or nothing under that name."""
+    fresh = path.with_name(f".{path.name}.part")
+    try:
+        with fresh.open("wb") as file:
+            for piece in pieces:
+                file.write(piece)
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+    say(f"{path} has {path.stat().st_size:,} bytes.")

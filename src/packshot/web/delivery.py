@@ -12,7 +12,7 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache, partial
 from importlib.resources import files
@@ -161,13 +161,13 @@ class Delivery:
             width = rules.width(asked_width)
         except BadInput as problem:
             return _text(400, f"{problem}.", FOR_A_MINUTE)
-        found = await self._on_a_thread(delivery.find, name, accepted, width)
+        found = await self.on_a_thread(delivery.find, name, accepted, width)
         wanted, named = found if found is not None else (None, None)
         vary = () if named is not None else (_VARY,)
         if wanted is None or wanted.broken:
             return self._missing(rules, named or delivery.negotiated(accepted), vary)
         try:
-            blob = wanted.sealed or await self._made(wanted)
+            blob = wanted.sealed or await self.made(wanted)
         except MissingBlob as missing:
             log.error("%s", missing)
             return self._missing(rules, named or delivery.negotiated(accepted), vary)
@@ -184,7 +184,7 @@ class Delivery:
     async def _known_rules(self) -> Rules:
         now = time.monotonic()
         if self._rules is None or now - self._rules[0] > RULES_FOR_S:
-            self._rules = (now, await self._on_a_thread(delivery.rules))
+            self._rules = (now, await self.on_a_thread(delivery.rules))
         return self._rules[1]
 
     # -- bytes by their hash --------------------------------------------------------------------------
@@ -218,7 +218,7 @@ class Delivery:
         kept = self._kept.get(blob)
         try:
             rules = await self._known_rules()
-            found = await self._on_a_thread(delivery.published, blob)
+            found = await self.on_a_thread(delivery.published, blob)
         except Exception:
             # The database is away. What was public a while ago is better than a hole in a shop.
             if kept is not None and time.monotonic() - kept.public_at < LEADS_ON_S:
@@ -237,7 +237,7 @@ class Delivery:
         if kept is not None:
             kept.looked_at = kept.public_at = now
             return kept
-        content = await self._on_a_thread(delivery.content, blob)
+        content = await self.on_a_thread(delivery.content, blob)
         kept = _Kept(content, found.media_type, now, now)
         self._keep(blob, kept)
         return kept
@@ -266,19 +266,19 @@ class Delivery:
             return _text(404, "This link is not one of ours.")
         if left_s <= 0:
             return _text(410, "This link has ended. Ask whoever sent it for another.")
-        wanted = await self._on_a_thread(delivery.shared, image_id, spec)
+        wanted = await self.on_a_thread(delivery.shared, image_id, spec)
         if wanted is None or wanted.broken:
             return _text(404, "There is no such image.")
-        blob = wanted.sealed or await self._made(wanted)
+        blob = wanted.sealed or await self.made(wanted)
         if blob is None:
             return _MOMENT
-        content = await self._on_a_thread(delivery.content, blob)
+        content = await self.on_a_thread(delivery.content, blob)
         caching = f"private, max-age={min(left_s, 300)}"
         return Answer(200, content, MEDIA_TYPES[_format(spec)], caching)
 
     # -- waiting for a copy ---------------------------------------------------------------------------
 
-    async def _made(self, wanted: Wanted) -> str | None:
+    async def made(self, wanted: Wanted) -> str | None:
         """The blob of a copy that is not there yet; None when it takes longer than anybody waits here."""
         copy = (wanted.image_id, wanted.spec)
         waiting = self._makings.waiting
@@ -287,7 +287,7 @@ class Delivery:
                 return None
             waiting[copy] = asyncio.get_running_loop().create_future()
             try:
-                await self._on_a_thread(delivery.wish, wanted)
+                await self.on_a_thread(delivery.wish, wanted)
             except BaseException as problem:
                 failed = waiting.pop(copy)
                 if not failed.done():
@@ -308,7 +308,7 @@ class Delivery:
         try:
             while waiting:
                 await asyncio.sleep(LOOK_EVERY_S)
-                found = await self._on_a_thread(delivery.made, list(waiting))
+                found = await self.on_a_thread(delivery.made, list(waiting))
                 for copy in list(waiting):
                     started = since.setdefault(copy, time.monotonic())
                     if copy in found or time.monotonic() - started > WAIT_S:
@@ -320,11 +320,26 @@ class Delivery:
                 if not future.done():
                     future.set_exception(problem)
 
-    async def _on_a_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def on_a_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
             self._threads, partial(_with_live_connection, work, *args, **kwargs)
         )
+
+
+_working: Delivery | None = None
+
+
+def put_to_work(threads: Executor) -> Delivery:
+    """The process's own door, with the threads of its pages."""
+    global _working
+    _working = Delivery(threads)
+    return _working
+
+
+def at_work() -> Delivery:
+    """The process's door, for pages that need copies, too."""
+    return _working or put_to_work(ThreadPoolExecutor(1, thread_name_prefix="delivery"))
 
 
 def _with_live_connection(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -111,6 +111,8 @@ def products(request: HttpRequest) -> HttpResponse:
             "tiles": tiles,
             "total": counts[sought.state],
             "of_all": counts[None],
+            "active_count": counts["active"],
+            "of_filter": f"?{query}" if (query := query_of(sought)) else "",
             "most_activated": publish.MOST_AT_ONCE,
             "previous": address(sought, before=tiles[0].product.id) if tiles and found.has_before else "",
             "next": address(sought, after=tiles[-1].product.id) if tiles and found.has_after else "",
