@@ -21,6 +21,7 @@ from packshot.catalogue.models import Image, Product
 from packshot.cli import main
 from packshot.flows import admit, inspecting, look
 from packshot.flows.desk import Desk, quoting
+from packshot.generations.bulk_models import BulkAction
 from packshot.generations.models import Generation
 from packshot.imaging import studio
 from packshot.kernel.errors import Refused, Unsure
@@ -422,6 +423,30 @@ def test_what_waits_is_cancelled_and_what_failed_is_retried(packshot: Packshot, 
     assert sorted(Generation.objects.values_list("status", flat=True)) == ["cancelled", "pending"]
     assert packshot("queue", "retry", "--failed").code == 2
     assert packshot("queue", "cancel").code == 2
+
+
+def test_the_queue_is_acted_on_by_the_filter_of_its_page(packshot: Packshot, sandbox: None) -> None:
+    build.budget("1")
+    teapot, mug = build.product("Teapot"), build.product("Mug")
+    packshot("generate", "--all", "--provider", "sandbox")
+
+    seen = packshot("queue", "cancel", "--text", "teapot", "--age", "1h", "--dry-run").out
+    assert "1 generation." in seen and "Nothing was changed." in seen
+    assert set(Generation.objects.values_list("status", flat=True)) == {"pending"}
+    assert (
+        "1 generation with the new priority."
+        in packshot("queue", "reprioritise", "--text", "mug", "--priority", "20").out
+    )
+    assert Generation.objects.get(product=mug).priority == 20
+    assert Generation.objects.get(product=teapot).priority == 0
+    assert "1 generation cancelled." in packshot("queue", "cancel", "--text", "teapot").out
+    assert Generation.objects.get(product=mug).status == "pending"
+    action = BulkAction.objects.latest("id")
+    assert (action.filter, action.asked_by_name.partition(":")[0]) == ({"text": "teapot"}, "cli")
+    for wrong in (("--age", "yesterday"), ("--error", "bored"), ("--cost", "much"), ("--template", "none")):
+        assert packshot("queue", "cancel", *wrong).code == 2, wrong
+    assert packshot("queue", "cancel", "--all").code == 0
+    assert Generation.objects.get(product=mug).status == "cancelled"
 
 
 def test_an_uncertain_charge_is_settled_by_a_persons_evidence(packshot: Packshot) -> None:

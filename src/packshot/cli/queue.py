@@ -1,25 +1,20 @@
 """`packshot queue`: what was asked for, and a person's verbs on it."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
-from uuid import UUID
 
 import typer
-from django.db.models import Q, Sum
 
 from packshot import accounts, reports
-from packshot.cli import identity
+from packshot.cli import bulk, identity
 from packshot.cli.screen import (
     Column,
-    agreed,
     brief,
     clock,
     dollars_typed,
     facts,
     many,
     money,
-    on_a_terminal,
     print_json,
     program,
     say,
@@ -34,7 +29,6 @@ from packshot.generations.models import (
     OPEN_ATTEMPT_STATES,
     Attempt,
     Evidence,
-    Generation,
 )
 from packshot.imaging.header import MAX_BYTES
 from packshot.kernel.errors import REMEDIES, BadInput
@@ -45,14 +39,7 @@ app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="See generations; retry, cancel, resolve them."
 )
 
-# Rows per transaction: the locks of a verb on ten thousand rows must not hold up the workers.
-AT_ONCE = 1_000
-
-Ids = Annotated[
-    list[str] | None, typer.Argument(help="Ids, whole or their last 8 characters.", metavar="[ID]...")
-]
 Id = Annotated[str, typer.Argument(help="An id, whole or its last 8 characters.", metavar="ID")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
 
 
 @app.command("list")
@@ -206,48 +193,6 @@ def _charged(attempt: Attempt) -> str:
     return show(attempt.cost_micros)
 
 
-@app.command("retry")
-def retry(
-    generations: Ids = None,
-    failed: Annotated[bool, typer.Option("--failed", help="Each that failed.")] = False,
-    yes: Yes = False,
-) -> None:
-    """Put failed generations back into the queue."""
-    keys = _chosen(generations, all_of="failed" if failed else None, option="--failed")
-    expected = Generation.objects.filter(pk__in=keys, status="failed").aggregate(
-        sum=Sum("expected_micros", filter=Q(simulated=False))
-    )["sum"]
-    price = f", expected to cost {show(expected)}" if expected else ""
-    if not _goes_ahead(f"Retry {many(len(keys), 'generation')}{price}?", yes):
-        return
-    actor = accounts.this_shell()
-    moved = sum(flows.retry(part, actor) for part in _parts(keys))
-    say(f"{many(moved, 'generation')} went back into the queue.")
-    if moved < len(keys):
-        say(f"{many(len(keys) - moved, 'other')} did not fail, and stayed as they are.")
-
-
-@app.command("cancel")
-def cancel(
-    generations: Ids = None,
-    pending: Annotated[bool, typer.Option("--pending", help="Each that waits.")] = False,
-    yes: Yes = False,
-) -> None:
-    """Cancel generations. A call that is on its way is paid for: its image is kept if it comes."""
-    keys = _chosen(generations, all_of="pending" if pending else None, option="--pending")
-    if not _goes_ahead(f"Cancel {many(len(keys), 'generation')}?", yes):
-        return
-    actor = accounts.this_shell()
-    done = [flows.cancel(part, actor) for part in _parts(keys)]
-    ended, away = sum(each.ended for each in done), sum(each.on_their_way for each in done)
-    final = sum(each.final_already for each in done)
-    say(f"{many(ended, 'generation')} cancelled.")
-    if away:
-        say(f"{many(away, 'paid call')} on the way: the charge is recorded, and the image kept if it comes.")
-    if final:
-        say(f"{many(final, 'other')} had ended already, and stayed as they are.")
-
-
 @app.command("resolve")
 def resolve(
     generation: Id,
@@ -313,24 +258,4 @@ def collect(generation: Id) -> None:
         say(f"No image: {seen.words}. {'' if seen.final else 'Try again in a minute.'}".rstrip())
 
 
-def _chosen(words: list[str] | None, *, all_of: str | None, option: str) -> list[UUID]:
-    """The ids that were typed, or all of a status; exactly one of the two."""
-    if bool(words) == bool(all_of):
-        raise BadInput(f"say which: ids, or {option}")
-    if words:
-        return identity.find(words, table="packshot_generation", what="generation")
-    keys = list(Generation.objects.filter(status=all_of).order_by("pk").values_list("pk", flat=True))
-    if not keys:
-        raise BadInput(f"no generation is {all_of}")
-    return keys
-
-
-def _goes_ahead(question: str, yes: bool) -> bool:
-    if yes or not on_a_terminal() or agreed(question):
-        return True
-    say("Nothing was changed.")
-    return False
-
-
-def _parts(keys: Sequence[UUID]) -> list[Sequence[UUID]]:
-    return [keys[start : start + AT_ONCE] for start in range(0, len(keys), AT_ONCE)]
+bulk.add_to(app)
