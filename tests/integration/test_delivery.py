@@ -547,6 +547,21 @@ def test_a_certificate_of_the_team_s_that_cannot_be_used_delivers_nothing_unsign
     assert public.sealed([(image.pk, "sealed-webp-320")]) == {}
 
 
+def test_the_doctor_says_whose_name_is_signed_and_that_a_broken_certificate_stops_delivery(
+    provider, settings, tmp_path
+):
+    from packshot.cli import doctor
+
+    settings.DATA = tmp_path
+    assert "made here with the first" in doctor._signature().said
+    delivery.identity()
+    found = doctor._signature()
+    assert found.ok and "untrusted" in found.said and "unknown signer" in found.said
+    settings.SIGNING_CERT = settings.SIGNING_KEY = "/nowhere/cert.pem"
+    found = next(each for each in doctor._machine() if each.name == "signature")
+    assert not found.ok and "cannot be read" in found.said and "PACKSHOT_SIGNING_CERT" in found.remedy
+
+
 def test_the_signing_key_stands_in_no_table_and_no_message(provider, caplog):
     image = active(provider)
     with caplog.at_level(logging.DEBUG):

@@ -28,6 +28,7 @@ from packshot.cli.database import cluster
 from packshot.cli.preparing import OLDEST_POSTGRESQL, waiting_migrations
 from packshot.cli.screen import many, plain, print_json, program, say, screen
 from packshot.events import CHANNEL
+from packshot.flows import delivery
 from packshot.flows.desk import is_set_up, simulator_url, unusable, uses_simulator
 from packshot.generations.models import Process
 from packshot.kernel.errors import PackshotError
@@ -110,6 +111,11 @@ def _machine() -> Iterator[Finding]:
         yield _looked("simulator", _simulator)
     yield _looked("image store", _store, "Look at BLOB_URL and at the folder or bucket that it names.")
     yield _looked("disk", _disk)
+    yield _looked(
+        "signature",
+        _signature,
+        "Correct PACKSHOT_SIGNING_CERT and PACKSHOT_SIGNING_KEY: until then no new public image is made.",
+    )
 
 
 def _keys() -> Finding:
@@ -132,6 +138,18 @@ def _keys() -> Finding:
             "keys", False, f"{said}; unusable adapters: {reasons}", "Reinstall or remove those adapters."
         )
     return Finding("keys", True, said)
+
+
+def _signature() -> Finding:
+    own = settings.SIGNING_CERT or settings.SIGNING_KEY
+    if not own and not delivery.local_path().exists():
+        return Finding("signature", True, "a certificate is made here with the first public image")
+    identity = delivery.identity()
+    said = f"{identity.name}, until {identity.until:%Y-%m-%d}"
+    if identity.local:
+        return Finding("signature", True, f"{said}: viewers show an unknown signer")
+    soon = identity.until - timezone.now() < timedelta(days=30)
+    return Finding("signature", not soon, said, "Renew the certificate before that day." if soon else "")
 
 
 def _simulator() -> Finding:

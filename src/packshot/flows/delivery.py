@@ -189,7 +189,12 @@ def identity() -> Identity:
     """Whose name is signed. Raises BadIdentity when the team's certificate cannot be used."""
     if settings.SIGNING_CERT or settings.SIGNING_KEY:
         return signing.own(Path(settings.SIGNING_CERT), Path(settings.SIGNING_KEY))
-    return signing.local(Path(settings.DATA) / "signing" / "signing.pem")
+    return signing.local(local_path())
+
+
+def local_path() -> Path:
+    """Where the certificate is that is made here."""
+    return Path(settings.DATA) / "signing" / "signing.pem"
 
 
 def make(image_id: UUID, spec: str) -> str | None:
