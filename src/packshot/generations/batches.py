@@ -39,9 +39,10 @@ def open_batch(
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            INSERT INTO packshot_batch (id, provider, model, simulated, made_at, look_at, state, done, failed,
-                total)
-            VALUES (%s, %s, %s, %s, now(), now() + make_interval(secs => %s), '', 0, 0, %s)
+            INSERT INTO packshot_batch (id, provider, model, simulated, made_at, look_at, due_at, state, done,
+                failed, total)
+            VALUES (%s, %s, %s, %s, now(), now() + make_interval(secs => %s), now() + interval '1 day', '', 0,
+                0, %s)
             """,
             [batch_id, provider, model, simulated, look_s, total],
         )

@@ -126,7 +126,7 @@ _DELIVERED = Option(
     (NOW, BY_TOMORROW),
     help="By tomorrow costs half: OpenAI makes it within 24 hours. Not with pictures.",
 )
-_OPTIONS_2 = (_quality(), *_COMMON)
+_OPTIONS_2 = (_quality(), *_COMMON, _DELIVERED)
 # GPT Image 2 and later answer 400 to it (invalid_input_fidelity_model), and always look finely. So does mini,
 # which never does.
 _FIDELITY = Option(

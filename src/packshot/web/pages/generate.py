@@ -30,7 +30,16 @@ from packshot.kernel.errors import BadInput, OverBudget
 from packshot.kernel.money import dollars
 from packshot.ledger import BudgetState, Wish
 from packshot.providers.cards import fitting, today
-from packshot.providers.contract import AS_INPUT, ImageRequest, ModelCard, Option, Provider, model_card
+from packshot.providers.contract import (
+    AS_INPUT,
+    BY_TOMORROW,
+    DELIVERY,
+    ImageRequest,
+    ModelCard,
+    Option,
+    Provider,
+    model_card,
+)
 from packshot.providers.sizes import size_of
 from packshot.reports import ProviderRow
 from packshot.reports import products as reads
@@ -89,6 +98,7 @@ class Wishes:
     seed: str = ""  # as typed
     options: Mapping[str, str] = field(default_factory=dict)  # as typed, by the name of the field
     box: tuple[str, ...] = BOX  # the rectangle of a mask, as typed
+    tomorrow: bool = False  # it may take a day, for less
 
 
 def wishes_of(given: QueryDict) -> Wishes:
@@ -123,6 +133,7 @@ def wishes_of(given: QueryDict) -> Wishes:
             if name.startswith("option-") and isinstance(value, str) and value.strip()
         },
         box=tuple(given.get(f"mask-{side}", usual)[:4] for side, usual in zip(_SIDES, BOX, strict=True)),
+        tomorrow=given.get("delivery") == BY_TOMORROW,
     )
 
 
@@ -204,6 +215,14 @@ class OptionGroup:
 
     label: str
     fields: tuple[OptionField, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """When it is wanted. `off`: why it is now."""
+
+    tomorrow: bool
+    off: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,6 +341,7 @@ class Form:
     then: str
     pictures: PictureField
     more: More
+    delivery: Delivery
     asked_as: tuple[AskedAs, ...]
     own_shape: str  # where it is none of the usual ones
     notice: str  # what of an earlier image's settings could not be taken
@@ -550,6 +570,7 @@ def draw(
         then=wishes.then,
         pictures=_picture_field(wishes, source or _source(wishes)),
         more=_more(wishes),
+        delivery=_delivery(wishes),
         asked_as=tuple(_asked_as(wishes, chosen, now)),
         own_shape="" if wishes.shape in SHAPES else wishes.shape,
         notice=notice,
@@ -754,7 +775,7 @@ def _price_of_one(
         quoted = prices.quote(provider, fitting(request, card), state.price_edition)
     except BadInput:
         # What it lacks is said beside the button once it is chosen.
-        return "not asked like this"
+        return "see its options"
     return _amount(quoted.expected, 1)
 
 
@@ -853,13 +874,27 @@ def _and(labels: Iterable[str]) -> str:
 
 
 def _groups(wishes: Wishes) -> Iterator[OptionGroup]:
-    """The options of each chosen model."""
+    """The options of each chosen model; when it is delivered is asked once for all of them."""
     for name in wishes.providers:
         card = _model(quoting()[name], wishes)
-        if card is not None and card.options:
+        options = [each for each in card.options if each.name != DELIVERY] if card else []
+        if card is not None and options:
             yield OptionGroup(
-                card.label, tuple(_option_field(each, name, wishes.options) for each in card.options)
+                card.label, tuple(_option_field(each, name, wishes.options) for each in options)
             )
+
+
+def _delivery(wishes: Wishes) -> Delivery:
+    cards = _cards_of(wishes)
+    lacking = [card.label for card in cards if not any(each.name == DELIVERY for each in card.options)]
+    off = ""
+    if _routed(wishes):
+        off = "One that is chosen among several makes it now."
+    elif lacking:
+        off = f"{_and(lacking)} {'is' if len(lacking) == 1 else 'are'} not sold for less by tomorrow."
+    elif wishes.pictures.given:
+        off = "With pictures it is made now."
+    return Delivery(wishes.tomorrow and bool(cards) and not off, off)
 
 
 def _option_field(option: Option, provider: str, given: Mapping[str, str]) -> OptionField:
@@ -883,8 +918,10 @@ def _option_field(option: Option, provider: str, given: Mapping[str, str]) -> Op
 def _options(wishes: Wishes, provider: str, card: ModelCard) -> dict[str, object]:
     """What was chosen of a model's options, in the kind of each; what a model allows is checked where the
     price is made."""
-    found: dict[str, object] = {}
+    found: dict[str, object] = {DELIVERY: BY_TOMORROW} if _delivery(wishes).tomorrow else {}
     for option in card.options:
+        if option.name == DELIVERY:
+            continue
         text = wishes.options.get(f"option-{provider}-{option.name}", "")
         if not text:
             continue
