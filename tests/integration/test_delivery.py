@@ -271,6 +271,19 @@ def test_what_is_not_there_is_not_found_and_never_an_error(shopper, path):
     assert answer.headers["content-security-policy"] == "default-src 'none'; sandbox"
 
 
+def test_a_product_s_page_names_the_address_once_an_image_is_active(provider, client):
+    client.force_login(story.person("viewer"))
+    image = story.land(build.sent(provider))
+    Product.objects.filter(pk=image.product_id).update(sku="TEA 1/b.png")
+    page = f"/products/{quote('TEA 1/b.png')}"
+    assert "/i/TEA" not in client.get(page).text
+    publish.activate(image.pk, ADMIN)
+    shown = client.get(page).text
+    assert f'href="{settings.SITE_URL}/i/TEA%201/b.png.webp"' in shown
+    Product.objects.filter(pk=image.product_id).update(archived_at=timezone.now())
+    assert "/i/TEA" not in client.get(f"/products/{image.product_id}").text
+
+
 # -- who may see what --------------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ from functools import lru_cache
 from urllib.parse import urlsplit
 from uuid import UUID
 
+from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
@@ -16,6 +17,7 @@ from packshot.catalogue import finding
 from packshot.catalogue.finding import Neighbour
 from packshot.catalogue.products import ProductRow
 from packshot.events import Happening
+from packshot.flows import delivery
 from packshot.reports import products as reads
 from packshot.reports.products import Making, ProductFacts, ProductImage
 from packshot.web import live
@@ -93,7 +95,7 @@ def product(request: HttpRequest, sku: str) -> HttpResponse:
             "list_url": products.address(sought),
             "here": f"{here}?{context}" if context else here,
             "history_shown": HISTORY_SHOWN,
-            "addresses": _addresses(found),
+            "addresses": _addresses(found, public=any(each.active for each in strip.images)),
             "form": generate.first_form(
                 _row(found),
                 actor,
@@ -164,9 +166,11 @@ def _near(neighbour: Neighbour | None, context: str) -> Near | None:
     return Near(neighbour.name, f"{url}?{context}" if context else url)
 
 
-def _addresses(found: ProductFacts) -> list[tuple[str, str, bool]]:
-    """Where the shop's own images are: label, address, and whether it may be followed. Never fetched."""
-    given = [("Shop image", found.listed_image_url)] if found.listed_image_url else []
+def _addresses(found: ProductFacts, *, public: bool) -> list[tuple[str, str, bool]]:
+    """Where images of it are: label, address, whether it may be followed. The shop's are never fetched."""
+    ours = settings.SITE_URL + delivery.address(found.sku, product_id=found.id)
+    given = [("For the shop", ours)] if public and found.archived_at is None else []
+    given += [("Shop image", found.listed_image_url)] if found.listed_image_url else []
     given += [("Reference", address) for address in found.reference_image_urls]
     return [(label, address, address.startswith(("http://", "https://"))) for label, address in given]
 
