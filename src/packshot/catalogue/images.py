@@ -1,6 +1,6 @@
 """Images of products: kept at the close of an attempt, looked at later, one of them active."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -157,9 +157,12 @@ def activate(image_id: UUID) -> Activation:
     return Activation(product.pk, product.sku, before, image.pk, product.placeholder)
 
 
-def activate_newest(product_ids: Sequence[UUID]) -> list[Activation]:
-    """Make each product's newest image its active one. Returns those that changed: one without an image that
-    can be shown, one whose newest is active already and an archived one are left alone."""
+def activate_newest(
+    product_ids: Sequence[UUID], *, among: Collection[UUID] | None = None
+) -> list[Activation]:
+    """Make each product's newest image its active one, or only where it is `among` these. Returns those that
+    changed: one without an image that can be shown, one whose newest is active already and an archived one
+    are left alone."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -167,6 +170,7 @@ def activate_newest(product_ids: Sequence[UUID]) -> list[Activation]:
                 SELECT id, active_image_id, placeholder FROM packshot_product
                 WHERE id = ANY(%s) AND archived_at IS NULL AND newest_image_id IS NOT NULL
                     AND newest_image_id IS DISTINCT FROM active_image_id
+                    AND (%s::uuid[] IS NULL OR newest_image_id = ANY(%s::uuid[]))
                 ORDER BY id FOR NO KEY UPDATE
             )
             UPDATE packshot_product AS product
@@ -175,9 +179,22 @@ def activate_newest(product_ids: Sequence[UUID]) -> list[Activation]:
             RETURNING product.id, product.sku, before.active_image_id, product.active_image_id,
                 before.placeholder
             """,
-            [list(product_ids)],
+            [list(product_ids), *2 * [None if among is None else list(among)]],
         )
         return sorted((Activation(*row) for row in cursor.fetchall()), key=lambda each: each.sku)
+
+
+def newest_images(product_ids: Sequence[UUID]) -> dict[UUID, UUID]:
+    """The newest image of each of these products that has one, by product."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT id, newest_image_id FROM packshot_product
+            WHERE id = ANY(%s) AND newest_image_id IS NOT NULL
+            """,
+            [list(product_ids)],
+        )
+        return dict(cursor.fetchall())
 
 
 def restore_active(done: Sequence[Activation]) -> list[UUID]:

@@ -6,11 +6,12 @@ from uuid import UUID
 
 from django.db import transaction
 
-from packshot import catalogue, events
+from packshot import catalogue, events, preferences
 from packshot.accounts import Actor, audit
 from packshot.catalogue import Activation
 from packshot.events import Happening
 from packshot.kernel.errors import BadInput
+from packshot.quality import reviews
 
 # So many can be undone by what a page remembers of them, and looked through by a person.
 MOST_AT_ONCE = 1_000
@@ -20,6 +21,9 @@ def activate(image_id: UUID, actor: Actor) -> Activation:
     """Make this image its product's active one. Doing it again changes nothing and tells nobody."""
     _must_publish(actor)
     with transaction.atomic():
+        # Under the lock that decisions take, so that none changes between this look and the commit.
+        if preferences.get("approval_required") and image_id not in reviews.approved([image_id]):
+            raise BadInput("only an approved image may become active here; review it first", field="image")
         done = catalogue.activate(image_id)
         if done.before != done.after:
             before = str(done.before) if done.before else None
@@ -33,7 +37,12 @@ def activate_newest(product_ids: Sequence[UUID], actor: Actor) -> list[Activatio
     _must_publish(actor)
     _must_be_few(product_ids)
     with transaction.atomic():
-        done = catalogue.activate_newest(sorted(set(product_ids)))
+        ids = sorted(set(product_ids))
+        among = None
+        if preferences.get("approval_required"):
+            # Images before products, as decisions lock them; what became the newest since is not among them.
+            among = reviews.approved(list(catalogue.newest_images(ids).values()))
+        done = catalogue.activate_newest(ids, among=among)
         if done:
             audit(actor, "activate newest images", f"{len(done)} products", changes=_changes(done))
             _announce(done, actor)

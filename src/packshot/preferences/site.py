@@ -31,6 +31,8 @@ DEFAULTS: Mapping[str, Value] = MappingProxyType(
         "old_image_days": 365,
         # Whether only an approved image may become active.
         "approval_required": False,
+        # Whether nobody decides about images that they asked for themselves.
+        "four_eyes": False,
         # What happens to a paid call whose outcome nobody could find out: `off`, or `once`, ask again once.
         "retry_uncertain": "off",
         # How copies of an image come into the shape that was asked for: `crop`, `pad`, or `keep` as it came.
@@ -49,7 +51,7 @@ def get(key: Literal["time_zone", "currency", "brand_style", "retry_uncertain", 
 @overload
 def get(key: Literal["low_score", "old_image_days"]) -> int: ...
 @overload
-def get(key: Literal["approval_required"]) -> bool: ...
+def get(key: Literal["approval_required", "four_eyes"]) -> bool: ...
 @overload
 def get(key: Literal["placeholder_list"]) -> list[str]: ...
 @overload
@@ -179,6 +181,7 @@ _READ: Mapping[str, Callable[[str, object], Value]] = {
     "low_score": _between(0, 100),
     "old_image_days": _between(1, 36_500),
     "approval_required": _yes_or_no,
+    "four_eyes": _yes_or_no,
     "retry_uncertain": _one_of("off", "once"),
     "shape_fit": _one_of("crop", "pad", "keep"),
     "public_images": _yes_or_no,

@@ -28,7 +28,10 @@ class Review(models.Model):
             ),
             models.UniqueConstraint("image", condition=Q(current=True), name="packshot_review_one_current"),
         ]
-        indexes: ClassVar = [models.Index("image", F("at").desc(), name="packshot_review_by_image")]
+        indexes: ClassVar = [
+            models.Index("image", F("at").desc(), name="packshot_review_by_image"),
+            models.Index("decision", "image", condition=Q(current=True), name="packshot_review_by_decision"),
+        ]
 
 
 class Score(models.Model):

@@ -40,6 +40,7 @@ STYLES = (
     "queue",
     "products",
     "attention",
+    "review",
     "product",
     "imports",
     "templates",

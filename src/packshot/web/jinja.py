@@ -38,12 +38,14 @@ class Place:
     key: str
     managing: bool = False
     short: str = ""  # where there is little room
+    tab: bool = True  # of a phone's bar; the others are under More
 
 
 PLACES = (
     Place("overview", "Overview", "layout-grid", "read", "o"),
     Place("queue", "Queue", "list-todo", "read", "q"),
     Place("attention", "Needs attention", "triangle-alert", "read", "a", short="Attention"),
+    Place("review", "Review", "check-check", "read", "r", tab=False),
     Place("products", "Products", "package", "read", "p"),
     Place("providers", "Providers", "plug-zap", "read", "v", managing=True),
     Place("imports", "Imports", "file-up", "read", "i", managing=True),

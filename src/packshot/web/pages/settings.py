@@ -376,6 +376,7 @@ _FIELDS = (
     ("low_score", "Low score", "number", "An active image below this, from 0 to 100, needs attention."),
     ("old_image_days", "Old image", "number", "An active image older than so many days needs attention."),
     ("approval_required", "Approval", "check", "Only an approved image may become active."),
+    ("four_eyes", "Four eyes", "check", "Nobody approves or rejects an image that they asked for."),
     (
         "retry_uncertain",
         "Uncertain charges",
