@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 from django.db import connection, connections, transaction
 
-from packshot import blobs, generations
+from packshot import blobs, generations, reports
 from packshot.flows import admit, generate, look
 from packshot.flows.check import check
 from packshot.flows.desk import Desk
@@ -210,6 +210,7 @@ def test_many_go_as_one_order_at_half_the_price_and_bill_equals_ledger(desk, sim
     assert {each.cost_micros for each in Attempt.objects.all()} == {simulator.bill()[0].dollars * 1_000_000}
     assert all(each.cost_micros < now.expected * Fraction(51, 100) for each in Attempt.objects.all())
     assert Batch.objects.get().look_at is None, "nothing of it is open, so nobody looks any more"
+    assert reports.providers()[0].p50_s is None, "a day in a batch says nothing of how fast a call is"
     bill = {line.request_id for line in simulator.bill()}
     assert set(Attempt.objects.values_list("request_id", flat=True)) == bill
     assert check(strict=True).problems == ()

@@ -138,11 +138,12 @@ def start_sending(attempt_ids: Sequence[UUID], *, process_id: UUID) -> set[UUID]
             [list(attempt_ids), process_id],
         )
         mine = {row[0] for row in cursor.fetchall()}
+        # How long it takes is measured of calls: a batch has a day, and says nothing of a provider's pace.
         cursor.execute(
             """
             UPDATE packshot_generation SET started_at = clock_timestamp(), updated_at = now()
-            WHERE started_at IS NULL
-                AND id IN (SELECT generation_id FROM packshot_attempt WHERE id = ANY(%s))
+            WHERE started_at IS NULL AND id IN (
+                SELECT generation_id FROM packshot_attempt WHERE id = ANY(%s) AND batch_id IS NULL)
             """,
             [list(mine)],
         )

@@ -696,9 +696,17 @@ def _off(state: ProviderRow) -> str:
     return "not installed" if state.name not in quoting() else ""
 
 
+def _call_s(state: ProviderRow, card: ModelCard | None) -> float | None:
+    """How long a call takes: the median here, else what is usual for the model."""
+    if state.p50_s is not None:
+        return state.p50_s
+    return card.typical_s if card else None
+
+
 def _cards(wishes: Wishes, states: Sequence[ProviderRow], sample: str) -> Iterator[Card]:
     # What nobody set up is no choice; Settings says how it becomes one.
     shown = [each for each in states if each.state != "unavailable"] or states
+    tomorrow = _delivery(wishes).tomorrow
     for state in shown:
         provider = quoting().get(state.name)
         card = _model(provider, wishes) if provider else None
@@ -710,7 +718,7 @@ def _cards(wishes: Wishes, states: Sequence[ProviderRow], sample: str) -> Iterat
             chosen=state.name in wishes.providers and not off,
             models=tuple(_models(provider, card, wishes.pictures)) if provider else (),
             price=_price_of_one(provider, card, wishes, sample, state) if provider and card else "",
-            seconds=state.p50_s if state.p50_s is not None else card.typical_s if card else None,
+            seconds=None if tomorrow else _call_s(state, card),
             simulated=state.simulated,
         )
     missing = sorted(quoting().keys() - {state.name for state in states})
