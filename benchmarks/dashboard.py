@@ -346,12 +346,14 @@ def pages() -> list[dict[str, Any]]:
 
 def queue() -> list[dict[str, Any]]:
     """A page of the Queue and its counts, as `monitor.listing` reads both, by each filter."""
+    from packshot.catalogue.models import PromptTemplateVersion
     from packshot.generations.models import Attempt, Generation
-    from packshot.reports import monitor
-    from packshot.reports.monitor import Filter
+    from packshot.reports import finding, monitor
+    from packshot.reports.finding import FACETS, Filter
 
     some = Generation.objects.filter(status="failed").order_by("-id")[500]
     call = Attempt.objects.filter(generation_id=some.pk)[0]
+    version = PromptTemplateVersion.objects.order_by("id")[0]
     deep = Generation.objects.order_by("-id")[200_000].pk
     told = []
     for name, wanted in {
@@ -368,8 +370,29 @@ def queue() -> list[dict[str, Any]]:
         "text, nothing": Filter(text="qqqzzz"),
         "text, two letters": Filter(text="no"),
         "text, a request id": Filter(text=call.request_id),
+        "model": Filter(model="flux-2-flex"),
+        "model, nobody's": Filter(model="retired-long-ago"),
+        "class of error": Filter(error="no_credit"),
+        "class of error, none": Filter(error="expired"),
+        "person": Filter(person="grace"),
+        "person who asked for nothing": Filter(person="nobody"),
+        "person and status": Filter(person="grace", status="uncertain"),
+        "template": Filter(template_id=version.template_id),
+        "category": Filter(category="Kitchen > Wood"),
+        "age, a day": Filter(age="24h"),
+        "age, older than a month": Filter(age="older-30d"),
+        "cost": Filter(cost="0.05-0.1"),
+        "cost, none so dear": Filter(cost="0.5-"),
+        "cost, not known": Filter(cost="unknown"),
+        "person, model, age": Filter(person="grace", model="flux-2-pro", age="older-30d"),
     }.items():
         told += _both(f"queue by {name}", lambda wanted=wanted: monitor.listing(wanted), FACET_MS)  # type: ignore[misc]
+    for facet in FACETS:
+        told += _both(
+            f"queue, what the facet {facet} offers",
+            lambda facet=facet: finding.choices(Filter(), facet),  # type: ignore[misc]
+            FACET_MS,
+        )
     told += _both("queue, a page deep down", lambda: monitor.listing(Filter(), after=deep), FACET_MS)
     told += _both("queue, one in full", lambda: monitor.detail(some.pk), FACET_MS)
     return told
@@ -434,7 +457,18 @@ def _written(how: str) -> float:
     told = [counts.get(timeout=120) for _ in writers]
     for each in writers:
         each.join()
+    _clean()
     return sum(told)
+
+
+def _clean() -> None:
+    """Take out what the writers wrote, past the guards of the ledger, so that the site is as it was."""
+    from django.db import connection, transaction
+
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        for table in ("packshot_entry", "packshot_image", "packshot_rollup"):
+            cursor.execute(f"DELETE FROM {table} WHERE model = 'benchmark'")
 
 
 def _write(how: str, number: int, start: Any, counts: Any) -> None:
@@ -512,10 +546,6 @@ def _write(how: str, number: int, start: Any, counts: Any) -> None:
                 )
         written += BATCH
     took_s = time.perf_counter() - began
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET LOCAL session_replication_role = replica")
-        for table in ("packshot_entry", "packshot_image", "packshot_rollup"):
-            cursor.execute(f"DELETE FROM {table} WHERE model = 'benchmark'")
     counts.put(written / took_s)
 
 

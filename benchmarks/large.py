@@ -24,8 +24,8 @@ DAYS = 400
 AT_ONCE = 1_000_000  # generations in one round of inserts
 WAITING = 20_000  # the queue is as long as it is, however long the past
 
-# What the server is built with: nothing that is lost here cannot be built again. With this `wal_level` nothing
-# is logged either, because every table is emptied in the transaction that fills it.
+# What the server is built with: nothing that is lost here cannot be built again. With this `wal_level`
+# nothing is logged either, because every table is emptied in the transaction that fills it.
 WHILE_BUILT = {
     "fsync": "off",
     "full_page_writes": "off",
@@ -272,8 +272,8 @@ _ROUND = (
     """
     WITH called AS (
         INSERT INTO packshot_attempt (id, generation_id, number, process_id, state, provider, model,
-            simulated, reserved_micros, price_version, deadline_s, request_id, cost_micros, error_kind, error_message,
-            answer, created_at, sending_at, closed_at)
+            simulated, reserved_micros, price_version, deadline_s, request_id, cost_micros, error_kind,
+            error_message, answer, created_at, sending_at, closed_at)
         SELECT CASE number WHEN attempts THEN attempt_id
                 ELSE uuidv7(asked_at - interval '1 second' - clock_timestamp()) END,
             id, number, process_id,

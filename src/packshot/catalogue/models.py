@@ -77,7 +77,7 @@ class Product(models.Model):
         indexes: ClassVar = [
             models.Index("sku", name="packshot_product_by_sku"),
             models.Index("name", "id", condition=Q(archived_at=None), name="packshot_product_by_name"),
-            models.Index("category", name="packshot_product_by_category"),
+            models.Index("category", "id", name="packshot_product_by_category"),
             models.Index(
                 "id", condition=Q(archived_at=None, active_image=None), name="packshot_product_no_active"
             ),
