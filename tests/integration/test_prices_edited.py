@@ -16,7 +16,7 @@ from packshot import catalogue, events, generations, ledger
 from packshot.accounts.models import AuditEntry
 from packshot.flows import admit, by_hand, generate, prices
 from packshot.flows.desk import quoting
-from packshot.flows.run import _delivered, _failed
+from packshot.flows.run import delivered, failed
 from packshot.generations.models import Generation
 from packshot.kernel.errors import BadAnswer, BadInput, OverBudget, Refused
 from packshot.kernel.money import Micros, micros
@@ -292,7 +292,7 @@ class Around:
 def settled(claim: generations.Claim, provider: str, cost: str | None) -> int | None:
     image = GeneratedImage(build.PNG, "image/png", 1, 1)
     delivery = Delivery([image], None if cost is None else micros(cost))
-    return asyncio.run(_delivered(claim, quoting()[provider], delivery, Around())).cost_micros
+    return asyncio.run(delivered(claim, quoting()[provider], delivery, Around())).cost_micros
 
 
 @pytest.mark.parametrize(
@@ -316,9 +316,9 @@ def test_what_answers_say_is_booked_and_where_they_say_nothing_the_sites_price(
     (claim,) = admitted(provider)
     assert settled(claim, provider, stated) == booked
     charged = BadAnswer("no image", kind="bad_answer", cost=None if stated is None else micros(stated))
-    assert _failed(claim, quoting()[provider], charged).error.cost == booked
+    assert failed(claim, quoting()[provider], charged).error.cost == booked
     free = Refused("moderated", kind="refused", charge="free")
-    assert _failed(claim, quoting()[provider], free).error.cost is None
+    assert failed(claim, quoting()[provider], free).error.cost is None
 
 
 # -- who may say it, and what is kept ----------------------------------------------------------------------
