@@ -128,6 +128,12 @@ class Rule(BaseModel):
             raise ValueError(
                 f"the path `{WEBHOOK_PATH}` takes slow, {', '.join(get_args(Report))}, which need it"
             )
+        if (
+            self.dialect == "openai"
+            and self.action in _FATES
+            and not fnmatchcase(BATCHES_PATH, self.path or BATCHES_PATH)
+        ):
+            raise ValueError(f"`{self.action}` happens at openai to `{BATCHES_PATH}` only")
         if self.dialect is not None and self.action in _FOREIGN[self.dialect]:
             raise ValueError(f"`{self.action}` never happens at {self.dialect}")
         if self.prompt_regex is not None:
@@ -150,7 +156,7 @@ class Rule(BaseModel):
     def fits(self, dialect: DialectName, path: str, prompt: str | None, *, paid: bool) -> bool:
         if self.dialect not in (None, dialect) or self.action in _FOREIGN[dialect]:
             return False
-        if dialect == "openai" and self.action in _FATES and BATCHES_PATH not in (self.path, path):
+        if dialect == "openai" and self.action in _FATES and path != BATCHES_PATH:
             return False  # only a batch is collected later
         if not (paid if self.path is None else fnmatchcase(path, self.path)):
             return False
