@@ -7,3 +7,6 @@ CREATE INDEX packshot_generation_by_cost ON packshot_generation ((
         WHEN status IN ('failed', 'cancelled') THEN 0
         ELSE expected_micros END
 ));
+
+-- How often each cost stands there is counted for this index alone, and autovacuum does not come for that.
+ANALYZE packshot_generation;
