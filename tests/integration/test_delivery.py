@@ -199,6 +199,7 @@ def test_bytes_that_a_browser_has_are_not_sent_again(provider, shopper, chores):
     [
         "with/slashes//twice",
         "with spaces",
+        "no\u00a0break and a joined 👩\u200d🎨",
         "Täschchen-№ 7 🫖",
         "quoted%2Fslash?and=query#hash",
         "ends-like-a.png",

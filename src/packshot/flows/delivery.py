@@ -97,7 +97,7 @@ def find(name: str, accepted: str, width_px: int) -> tuple[Wanted | None, str | 
 
     `A.webp` is the product A as WebP, unless there is none; then it is the product whose SKU ends so.
     """
-    if not name.isprintable():
+    if not name or "\x00" in name:  # which PostgreSQL's text cannot hold
         return None
     chosen = negotiated(accepted)
     asked = [(name, spec_of(chosen, width_px))]
