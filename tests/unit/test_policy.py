@@ -73,3 +73,13 @@ def test_what_may_have_cost_money_is_never_repeated_by_itself(charge):
 )
 def test_a_charge_of_unknown_amount_keeps_its_hold(charge, cost, is_open):
     assert cost_is_open(charge, cost) is is_open
+
+
+def test_what_waits_alone_is_no_reason_to_leave_its_provider_alone():
+    full = TryLater("no room for more batches", after_s=30.0)
+    full.alone = True
+    found = verdict(full, tries=9, busy_in_row=9, jitter=random.Random(0))
+    assert (found.end, found.then, found.wait_reason) == ("failed_free", "pending", "retry")
+    assert found.provider_waits_s is None
+    assert found.again_after_s is not None
+    assert 30.0 <= found.again_after_s <= 33.0

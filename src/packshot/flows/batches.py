@@ -194,7 +194,7 @@ def _of_one(error: ProviderError) -> ProviderError:
     """A copy, for each is written down by itself."""
     own = type(error).__new__(type(error), *error.args)
     vars(own).update(vars(error))
-    if isinstance(own, TryLater):
+    if isinstance(own, TryLater) and own.kind == "rate_limited":
         own.alone = True  # what a batch has no room for can be asked for directly all the same
     return own
 

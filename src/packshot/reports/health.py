@@ -165,7 +165,7 @@ _USE = """
         record.per_minute,
         CASE WHEN record.per_minute IS NOT NULL THEN
             (SELECT count(*) FROM packshot_attempt AS attempt
-            WHERE attempt.provider = record.name
+            WHERE attempt.provider = record.name AND attempt.batch_id IS NULL
                 AND attempt.sending_at > packshot_now() - interval '1 minute')::int END AS last_minute,
         record.busy_in_row,
         coalesce((
