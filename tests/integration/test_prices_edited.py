@@ -393,9 +393,14 @@ def test_every_model_that_can_be_asked_for_stands_in_the_table(provider):
 
 def test_a_table_has_a_line_for_each_choice_that_makes_a_difference():
     lines = [line for line in prices.price_lines("openai", 0) if line.model == "gpt-image-2"]
-    assert [line.key for line in lines] == [f"quality={each}" for each in ("low", "medium", "high", "auto")]
-    low, _, high, _ = lines
+    assert [line.key for line in lines] == [
+        f"delivery={when}, quality={each}"
+        for each in ("low", "medium", "high", "auto")
+        for when in ("now", "tomorrow")
+    ]
+    low, by_tomorrow, _, _, high, *_ = lines
     assert high.now.low > low.now.high
+    assert by_tomorrow.now.high < low.now.high
     (plain,) = [line for line in prices.price_lines("stability", 0) if line.model == "sd3.5-large"]
     assert (plain.key, plain.now.low, plain.now.high) == ("", 65_000, 65_000)
 
@@ -408,8 +413,8 @@ def test_the_table_shows_the_sites_price_beside_the_published_one():
     high = lines["quality=high"]
     assert (high.own, high.now.low, high.now.high) == (own, 500_000, 500_000)
     assert high.published.high < 500_000
-    assert lines["quality=medium"].own is None
-    low = lines["quality=low"]
+    assert lines["delivery=now, quality=medium"].own is None
+    low = lines["delivery=now, quality=low"]
     assert (low.own, low.now.high) == (single, 700_000), "one of its shapes"
     assert low.now.low == low.published.low
     of_its_own = lines["quality=low, shape=3:2"]

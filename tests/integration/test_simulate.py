@@ -157,7 +157,7 @@ def test_adding_is_undone_and_all_are_removed_at_once(admin, simulator):
     [
         ({"kind": "explode"}, {"kind": "there is no fault 'explode'"}),
         ({"kind": "hang", "provider": "nobody"}, {"provider": "no provider 'nobody'"}),
-        ({"kind": "dead_link", "provider": "openai"}, {"kind": "never happens at openai, only at flux"}),
+        ({"kind": "not_verified", "provider": "flux"}, {"kind": "never happens at flux, only at openai"}),
         ({"kind": "late", "provider": "stability"}, {"kind": "never happens at stability"}),
         ({"kind": "hang", "share": "0"}, {"share": "more than 0"}),
         ({"kind": "hang", "share": "101"}, {"share": "at most all"}),
