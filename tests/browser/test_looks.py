@@ -20,6 +20,8 @@ INSIDE = [
     "/admin/queue",
     "/admin/queue?status=failed",
     "/admin/queue?q=nothing-is-called-this",
+    "/admin/queue?age=24h&sort=dearest",
+    "/admin/queue/actions",
     "/admin/attention",
     "/admin/attention?issue=no_image",
     "/admin/attention?of=snoozed",

@@ -315,7 +315,7 @@ def test_the_panel_follows_its_generation_and_keeps_what_was_opened_in_it(queue,
     Attempt.objects.update(answer="the whole answer")
     page = queue(f"?generation={key}")
     page.get_by_text("Provider's answer").click()
-    expect(page.locator(".raw")).to_have_text("the whole answer")
+    expect(page.locator(".timeline .raw")).to_have_text("the whole answer")
     page.locator("[data-copy]").first.focus()
     page.get_by_role("button", name="Retry $0.040").click()
     expect(page.locator(f"{PANEL} .what .chip")).to_have_text("Pending")
@@ -324,7 +324,7 @@ def test_the_panel_follows_its_generation_and_keeps_what_was_opened_in_it(queue,
     expect(page.locator(".timeline")).to_contain_text("On its way")
     story.land(again)
     expect(page.locator(f"{PANEL} .what .chip")).to_have_text("Completed")
-    expect(page.locator(".raw")).to_be_visible()
+    expect(page.locator(".timeline .raw")).to_be_visible()
     expect(page.locator(".timeline li")).to_have_count(3)
     assert same_load(page)
 

@@ -40,16 +40,17 @@ def say(row: ActionRow) -> Said:
         state = words.Word("Aborted", "ban", "warn")
     else:
         state = words.Word("Finished", "check", "ok" if not row.failed else "warn")
-    verb = {
-        "retry": "Retry",
-        "hand_over": f"Retry with {provider_name(str(row.arguments.get('provider', '')))}",
-        "cancel": "Cancel",
-        "reprioritise": f"Priority {priority_words(int(row.arguments.get('priority') or 0))}",
-        "undo": "Take back",
+    number = generations_words(row.size)
+    title = {
+        "retry": f"Retry {number}",
+        "hand_over": f"Retry {number} with {provider_name(str(row.arguments.get('provider', '')))}",
+        "cancel": f"Cancel {number}",
+        "reprioritise": f"Priority {priority_words(int(row.arguments.get('priority') or 0))} for {number}",
+        "undo": f"Take back {number}",
     }[row.kind]
     return Said(
         row,
-        f"{verb} {generations_words(row.size)}",
+        title,
         _filter_words(row),
         ICONS[row.kind],
         state,
