@@ -514,3 +514,11 @@ def test_the_offer_of_the_form_is_the_flows_own_with_pictures_and_options(client
         build.ADMIN,
     )
     assert agreed(client, form)["agreed-openai"] == str(offered.expected_micros)
+
+
+def test_what_might_take_a_day_may_take_one_again(client, product):
+    form = opened(client, product, provider="openai", delivery="tomorrow")
+    image = made_of(client, product, form)
+    assert Generation.objects.get(pk=image.generation_id).options["delivery"] == "tomorrow"
+    page = client.get(f"/products/{product.sku}?reuse={image.pk}", headers=PAGE).text
+    assert re.search(r'name="delivery" value="tomorrow" checked', page)

@@ -635,6 +635,7 @@ def _reused(wishes: Wishes, was: Settings, actor: Actor, now: Now) -> tuple[Wish
         negative=was.negative_prompt,
         seed="" if was.seed is None else str(was.seed),
         options={f"option-{was.provider}-{name}": _typed(value) for name, value in was.options.items()},
+        tomorrow=was.options.get(DELIVERY) == BY_TOMORROW,
     )
     if was.provider not in able:
         label = quoting()[was.provider].label if was.provider in quoting() else was.provider
