@@ -9,7 +9,7 @@ from packshot.imaging.header import read_header
 from packshot.kernel.errors import BadAnswer, Misconfigured, ProviderError, TryLater, Unsure
 from packshot.providers.contract import GeneratedImage
 from packshot.providers.http import Answer, Cut, Deadline, NotSent, Redirected, TooLarge
-from packshot.providers.redact import redacted
+from packshot.providers.redact import redacted, scrubbed
 
 LONGEST_WAIT_S = 900.0
 _UNREACHABLE_WAIT_S = 30.0
@@ -41,14 +41,16 @@ async def paid(call: Awaitable[Answer]) -> Answer:
 
 def told_by(answer: Answer, trouble: ProviderError, *, key: str) -> ProviderError:
     """`trouble` with the answer it was read from, for keeping with the attempt."""
-    trouble.request_id = trouble.request_id or request_id(answer)
+    trouble.request_id = trouble.request_id or request_id(answer, key=key)
     trouble.raw = redacted(answer, secrets=[key])
     return trouble
 
 
-def request_id(answer: Answer) -> str | None:
+def request_id(answer: Answer, *, key: str) -> str | None:
     """The provider's own name for the call, for a question to its support."""
-    named = answer.headers.get("x-request-id", "")[:200]
+    # Whoever answers may write anything there, the key that it was sent included. Cut only after the key is
+    # taken out: half of one would be found by nobody.
+    named = scrubbed(answer.headers.get("x-request-id", "")[:4_000], secrets=[key])[:200]
     return named if named.isascii() and named else None
 
 

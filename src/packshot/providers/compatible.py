@@ -179,7 +179,7 @@ class Compatible:
         if not images:
             raise self._unusable(answer, problem, request.images)
         cost = Micros(self._setup.price * len(images))
-        return Delivery(images, cost, request_id(answer), redacted(answer, secrets=[self._key]))
+        return Delivery(images, cost, request_id(answer, key=self._key), redacted(answer, secrets=[self._key]))
 
     async def _content(self, entry: Mapping[str, object]) -> bytes:
         encoded = words(entry.get("b64_json"))

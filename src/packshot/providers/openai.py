@@ -418,7 +418,7 @@ class OpenAI:
         if not images:
             raise told_by(answer, BadAnswer(problem, kind="bad_answer", cost=cost), key=self._key)
         raw = redacted(answer, secrets=[self._key])
-        return Delivery(images, cost, request_id(answer), raw)
+        return Delivery(images, cost, request_id(answer, key=self._key), raw)
 
 
 def cards() -> tuple[ModelCard, ...]:

@@ -210,7 +210,7 @@ class Stability:
                 trouble = BadAnswer(problem, kind="bad_answer", cost=cost)
             else:
                 raw = redacted(finished.kept, secrets=[self._key])
-                return Delivery([image], cost, named or request_id(answer), raw, finished.seed)
+                return Delivery([image], cost, named or request_id(answer, key=self._key), raw, finished.seed)
         trouble.request_id = named
         raise told_by(finished.kept if finished else answer, trouble, key=self._key)
 
