@@ -1,5 +1,9 @@
 """Bulk actions: the frozen ids, each once, at the price that was seen, whatever dies in the middle."""
 
+import os
+import signal
+import subprocess
+import sys
 from collections import Counter
 from uuid import UUID, uuid4
 
@@ -20,6 +24,7 @@ from packshot.reports import monitor
 from packshot.reports.finding import Filter
 from tests import build
 from tests.browser import story
+from tests.browser.server import database_url
 
 pytestmark = pytest.mark.django_db
 
@@ -288,6 +293,51 @@ def test_a_turn_that_is_cut_in_the_middle_leaves_nothing_behind_and_is_done_agai
     )
     assert cancelled.fetchone()[0] == 5, "the report counts each once"
     assert bulk.go_on() == 0
+
+
+DIES = """
+import os, signal, django
+django.setup()
+from uuid import UUID
+from packshot.flows import bulk
+from packshot.generations import bulk as tables
+
+bulk.PER_TURN = 3
+bulk.carry_out(UUID(os.environ["ACTION"]), 0)
+tables.note_results = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+bulk.carry_out(UUID(os.environ["ACTION"]), 3)
+"""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_process_that_is_killed_between_the_verbs_and_their_results_did_neither(me, by_turns):
+    """As by kill -9 in the second turn, from another process; then the turn is done once, to its end."""
+    build.provider_row()
+    build.budget("100")
+    keys = build.asked(build.StandIn(), 7)
+    action_id = accepted(Order("cancel"), wanted=Filter(status="pending"))
+    died = subprocess.run(
+        [sys.executable, "-c", DIES],
+        env={
+            **os.environ,
+            "DATABASE_URL": database_url(),
+            "DJANGO_SETTINGS_MODULE": "packshot.settings",
+            "ACTION": str(action_id),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert died.returncode == -signal.SIGKILL, died.stderr
+    # The server may need a moment to see that nobody is there any more; the lock is waited for.
+    assert bulk.carry_out(action_id, 0) is None
+    assert Counter(statuses(keys)) == {"cancelled": 3, "pending": 4}
+    assert counts(action_id) == (3, 0, 0)
+    assert jobs() == [(str(action_id), 0), (str(action_id), 3)]
+    assert bulk.carry_out(action_id, 3) == 6
+    bulk.carry_out_all(action_id)
+    assert statuses(keys) == ["cancelled"] * 7
+    assert counts(action_id) == (7, 0, 0)
 
 
 def test_what_changed_meanwhile_is_skipped_and_told(provider, me):
