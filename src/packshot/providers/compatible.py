@@ -179,7 +179,8 @@ class Compatible:
         if not images:
             raise self._unusable(answer, problem, request.images)
         cost = Micros(self._setup.price * len(images))
-        return Delivery(images, cost, request_id(answer, key=self._key), redacted(answer, secrets=[self._key]))
+        raw = redacted(answer, secrets=[self._key])
+        return Delivery(images, cost, request_id(answer, key=self._key), raw)
 
     async def _content(self, entry: Mapping[str, object]) -> bytes:
         encoded = words(entry.get("b64_json"))
