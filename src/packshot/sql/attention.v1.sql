@@ -77,5 +77,5 @@ WHERE found.id = product.id;
 SET CONSTRAINTS ALL IMMEDIATE;
 SET CONSTRAINTS ALL DEFERRED;
 
--- Only the first version of the view asked for these.
-DROP INDEX packshot_review_rejected, packshot_product_active;
+-- Only the first version of the view asked which reviews reject.
+DROP INDEX packshot_review_rejected;
