@@ -33,6 +33,7 @@ class Figures:
     amount_micros: int
     p50_s: float | None
     p95_s: float | None
+    approved: int = 0  # of `images`, by a person
 
     @property
     def ended(self) -> int:
@@ -51,6 +52,11 @@ class Figures:
     def micros_each(self) -> int | None:
         """What an image cost on the average, failures included."""
         return round(self.amount_micros / self.images) if self.images > 0 else None
+
+    @property
+    def micros_each_approved(self) -> int | None:
+        """What an approved image cost on the average, everything else included."""
+        return round(self.amount_micros / self.approved) if self.approved > 0 else None
 
 
 NOTHING = Figures(0, 0, 0, 0, None, None)
@@ -125,11 +131,13 @@ _WORK = """
         SELECT array_agg(span.starts_at ORDER BY span.starts_at) AS starts, max(span.ends_at) AS until
         FROM span
     )
-    SELECT span.zone, span.starts_at, span.ends_at, NULL AS model, NULL AS place, NULL, NULL, NULL, NULL, NULL
+    SELECT span.zone, span.starts_at, span.ends_at, NULL AS model, NULL AS place, NULL, NULL, NULL, NULL,
+        NULL, NULL
     FROM span
     UNION ALL
     SELECT part.provider, NULL, NULL, part.model, part.place, sum(part.completed)::bigint,
-        sum(part.failed)::bigint, sum(part.images)::bigint, sum(part.amount_micros)::bigint, ARRAY[{places}]
+        sum(part.failed)::bigint, sum(part.images)::bigint, sum(part.amount_micros)::bigint,
+        sum(part.approved)::bigint, ARRAY[{places}]
     FROM (
         SELECT rollup.*, width_bucket(rollup.bucket, (SELECT starts FROM edges)) AS place
         FROM packshot_rollup AS rollup
@@ -228,6 +236,7 @@ class _Counted:
     failed: int
     images: int
     amount_micros: int
+    approved: int
     histogram: Sequence[int]
 
 
@@ -251,6 +260,7 @@ def _added(counted: Sequence[_Counted]) -> Figures:
         sum(each.amount_micros for each in counted),
         percentile(histogram, 50),
         percentile(histogram, 95),
+        sum(each.approved for each in counted),
     )
 
 

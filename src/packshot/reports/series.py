@@ -31,7 +31,7 @@ class Sums:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """Spans from the oldest to the newest, often the one that is now, and every provider that did something."""
+    """Spans from the oldest to the newest, often the one that is now, and who did something in them."""
 
     zone: str
     spans: tuple[Span, ...]

@@ -170,6 +170,7 @@ class Line:
     label: str
     figures: Figures
     each: Decimal | None  # what an image cost
+    each_approved: Decimal | None  # what one cost that a person approved
     off: Off | None
     errors: int = 0
     best: frozenset[str] = frozenset()
@@ -199,6 +200,7 @@ def lines_of(
                 row.label,
                 whole,
                 _each(whole),
+                _each_approved(whole),
                 off_of(mine),
                 sum(map(sum, troubles.get(row.name, {}).values())),
                 frozenset(figure for figure, name in best.items() if name == row.name),
@@ -211,6 +213,7 @@ def lines_of(
                 model_label(row.name, model),
                 figures,
                 _each(figures),
+                _each_approved(figures),
                 off_of([each for each in mine if each.model == model]),
             )
             for model, figures in busiest(work)
@@ -244,8 +247,12 @@ def _best(done: Mapping[str, Work]) -> dict[str, str]:
     known = {name: each.whole for name, each in done.items() if each.whole.ended >= BEST_FROM}
     if len(known) < 2:
         return {}
-    # By what is certain of it: 20 of 20 is no better than 990 of 1,000.
-    found = {"success": max(known, key=lambda name: (known[name].interval or (0.0, 0.0))[0])}
+    found: dict[str, str] = {}
+    # Only where nobody else may well be as good: the intervals lie apart.
+    ranges = {name: figures.interval or (0.0, 1.0) for name, figures in known.items()}
+    first = max(ranges, key=lambda name: ranges[name][0])
+    if all(ranges[first][0] > high for name, (_, high) in ranges.items() if name != first):
+        found["success"] = first
     timed = {name: each.p50_s for name, each in known.items() if each.p50_s is not None}
     if timed:
         found["median"] = min(timed, key=lambda name: timed[name])
@@ -254,6 +261,10 @@ def _best(done: Mapping[str, Work]) -> dict[str, str]:
     if len(paid) > 1:
         found["cost"] = min(paid, key=lambda name: paid[name])
     return found
+
+
+def _each_approved(figures: Figures) -> Decimal | None:
+    return None if figures.micros_each_approved is None else dollars(figures.micros_each_approved)
 
 
 def _each(figures: Figures) -> Decimal | None:
@@ -338,6 +349,7 @@ class Errors:
 class Kind:
     """A class of error: how often, and what to do."""
 
+    kind: str
     label: str
     tone: str
     calls: int
@@ -367,7 +379,13 @@ def kinds_of(of: Iterable[Troubles]) -> list[Kind]:
             calls[kind] = calls.get(kind, 0) + sum(numbers)
     said = {str(kind): label for kind, label in words.ERRORS.items()}
     return [
-        Kind(_sentence(said.get(kind, kind))[:-1], GROUPS[group_of(kind)][0], count, REMEDIES.get(kind, ""))
+        Kind(
+            kind,
+            _sentence(said.get(kind, kind))[:-1],
+            GROUPS[group_of(kind)][0],
+            count,
+            REMEDIES.get(kind, ""),
+        )
         for kind, count in sorted(calls.items(), key=lambda each: (-each[1], each[0]))
     ]
 

@@ -55,6 +55,8 @@ COLUMNS = (
     "p95_s",
     "dollars",
     "dollars_each",
+    "approved",
+    "dollars_each_approved",
     "compared",
     "off",
 )
@@ -133,6 +135,8 @@ def export(request: HttpRequest) -> HttpResponse:
                 *map(_cell, (figures.success_rate, low, high, figures.p50_s, figures.p95_s)),
                 f"{dollars(figures.amount_micros):f}",
                 "" if line.each is None else f"{line.each:f}",
+                figures.approved,
+                "" if line.each_approved is None else f"{line.each_approved:f}",
                 line.off.compared if line.off else "",
                 line.off.off if line.off else "",
             ]
