@@ -1,4 +1,4 @@
-"""Products that need attention in a browser: one click, putting off and taking back, choosing through news."""
+"""Products that need attention in a browser: one click, putting off, taking back, choosing through news."""
 
 import re
 

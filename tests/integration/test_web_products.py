@@ -337,7 +337,9 @@ def test_without_our_script_a_choice_leads_back_with_its_words(client, provider)
     assert answer.redirect_chain == [("/products?state=to-choose", 303)]
     assert "1 image set active" in answer.text
     away = client.post(
-        "/images/activate-newest", {"product": str(made.product_id), "then": "https://evil.example"}, headers=PAGE
+        "/images/activate-newest",
+        {"product": str(made.product_id), "then": "https://evil.example"},
+        headers=PAGE,
     )
     assert away.headers["Location"] == "/"
 
