@@ -141,33 +141,40 @@ def needing(wanted: Wanted, *, each: int, after: UUID | None = None) -> list[Nee
 
 def tally(wanted: Wanted) -> Tally:
     """The counts of every issue for these words and this person, whatever issue is looked at."""
-    wanted = replace(wanted, issue=None)
-    shown, parameters = _condition(wanted)
-    made, _ = _condition(replace(wanted, made=True))
-    off, _ = _condition(replace(wanted, snoozed=True))
+    wanted = replace(wanted, issue=None, made=None)
+    fits, parameters = _fits(wanted)
+    made, _ = _fits(replace(wanted, made=True))
+    # Few are put off: they are counted by themselves and taken away, which costs nothing for all the others.
+    off = f"""needing.id = ANY (ARRAY(
+        SELECT triage.product_id FROM packshot_triage AS triage
+        WHERE triage.snoozed_until > (SELECT packshot_now()))) AND {_PUT_OFF}"""
+    some = "needing.issue_type IN ('no_image', 'placeholder')"
+    parts = {
+        "all": fits,
+        "all off": f"{fits} AND {off}",
+        "choose": f"{some} AND {made}",
+        "choose off": f"{some} AND {made} AND {off}",
+    }
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""
-            SELECT needing.issue_type, count(*) FROM products_needing_attention AS needing
-            WHERE {shown} GROUP BY needing.issue_type
-            UNION ALL
-            SELECT 'choose ' || needing.issue_type, count(*) FROM products_needing_attention AS needing
-            WHERE needing.issue_type IN ('no_image', 'placeholder') AND {made} GROUP BY needing.issue_type
-            UNION ALL
-            SELECT '', count(*) FROM products_needing_attention AS needing
-            WHERE needing.id = ANY (ARRAY(
-                SELECT triage.product_id FROM packshot_triage AS triage
-                WHERE triage.snoozed_until > (SELECT packshot_now())
-            )) AND {off}
-            """,
+            " UNION ALL ".join(
+                f"""SELECT '{name}', needing.issue_type, count(*) FROM products_needing_attention AS needing
+                WHERE {condition} GROUP BY needing.issue_type"""
+                for name, condition in parts.items()
+            ),
             parameters or None,
         )
-        counts = dict(cursor.fetchall())
-    return Tally(
-        {issue: counts.get(issue, 0) for issue in ISSUES},
-        {issue: counts.get(f"choose {issue}", 0) for issue in ISSUES},
-        counts.get("", 0),
-    )
+        counts = {(name, issue): count for name, issue, count in cursor.fetchall()}
+
+    def of(name: str) -> dict[Issue, int]:
+        every = {issue: counts.get((name, issue), 0) for issue in ISSUES}
+        # What is put off lies within all of them, and at another moment may lie within neither.
+        put_off = {issue: counts.get((f"{name} off", issue), 0) for issue in ISSUES}
+        if wanted.snoozed:
+            return put_off
+        return {issue: max(0, every[issue] - put_off[issue]) for issue in ISSUES}
+
+    return Tally(of("all"), of("choose"), sum(counts.get(("all off", issue), 0) for issue in ISSUES))
 
 
 def ids(wanted: Wanted, *, limit: int) -> list[UUID]:
@@ -200,7 +207,14 @@ def issues_of(product_ids: Sequence[UUID]) -> list[tuple[UUID, str]]:
 
 
 def _condition(wanted: Wanted) -> tuple[str, dict[str, Any]]:
-    parts = [_PUT_OFF if wanted.snoozed else f"NOT {_PUT_OFF}"]
+    """What a listed product must fit, put off or not."""
+    fits, parameters = _fits(wanted)
+    return f"{fits} AND {_PUT_OFF if wanted.snoozed else f'NOT {_PUT_OFF}'}", parameters
+
+
+def _fits(wanted: Wanted) -> tuple[str, dict[str, Any]]:
+    """The same, whether it is put off or not."""
+    parts = ["true"]
     parameters: dict[str, Any] = {}
     if wanted.text:
         parts.append("(needing.name ILIKE %(text)s OR needing.sku ILIKE %(text)s)")

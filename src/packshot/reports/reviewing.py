@@ -13,7 +13,7 @@ from packshot.kernel.money import dollars
 from packshot.reports.sql import containing, read
 
 # More than these are not counted: nobody looks through them one by one.
-COUNTED_AT_MOST = 10_000
+COUNTED_AT_MOST = 1_000
 
 
 @dataclass(frozen=True, slots=True)

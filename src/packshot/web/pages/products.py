@@ -66,6 +66,7 @@ class Tab:
     current: bool = False
     tone: str = ""
     icon: str = ""
+    more: bool = False  # there are more than were counted
 
 
 @needs("read")

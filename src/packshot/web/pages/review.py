@@ -51,6 +51,7 @@ def review(request: HttpRequest) -> HttpResponse:
     stream = live.address("reviewed")
     actor = actor_of(request)
     after, wanted = products.id_of(request.GET.get("after")), products.id_of(request.GET.get("image"))
+    counts = {each: reviewing.count(Shelf(each, shelf.provider, shelf.text)) for each in SHELVES}
     context: dict[str, object] = {
         "stream": stream,
         "may": actor.may,
@@ -62,8 +63,9 @@ def review(request: HttpRequest) -> HttpResponse:
             Tab(
                 label,
                 _address(Shelf(decision, shelf.provider, shelf.text), "grid" if decision else view),
-                _count(decision, shelf),
+                counts[decision],
                 current=decision == shelf.decision,
+                more=counts[decision] >= reviewing.COUNTED_AT_MOST,
             )
             for decision, label in SHELVES.items()
         ],
@@ -78,14 +80,14 @@ def review(request: HttpRequest) -> HttpResponse:
         ],
     }
     if view == "one":
-        context["desk"] = _desk(shelf, actor, after=after, wanted=wanted)
+        context["desk"] = _desk(shelf, actor, counts[""], after=after, wanted=wanted)
         return render(request, "pages/review.html", context)
     found = reviewing.candidates(shelf, limit=TILES + 1, after=after)
     context |= {
         "tiles": found[:TILES],
-        "total": _count(shelf.decision, shelf),
+        "total": counts[shelf.decision],
+        "more": counts[shelf.decision] >= reviewing.COUNTED_AT_MOST,
         "next": _address(shelf, "grid", after=found[TILES - 1].image_id) if len(found) > TILES else "",
-        "most": flow.MOST_AT_ONCE,
     }
     return render(request, "pages/review.html", context)
 
@@ -148,7 +150,8 @@ def _parts(
     if request.POST.get("shows") == "one":
         shelf = _shelf_of(request.POST)
         taken_back = ids[0] if request.POST.get("decision") == "undecided" else None
-        desk = _desk(shelf, actor, after=None if taken_back else ids[-1], wanted=taken_back)
+        left = reviewing.count(Shelf("", shelf.provider, shelf.text))
+        desk = _desk(shelf, actor, left, after=None if taken_back else ids[-1], wanted=taken_back)
         return [
             (
                 "live/review_desk.html",
@@ -160,7 +163,9 @@ def _parts(
     return []
 
 
-def _desk(shelf: Shelf, actor: Actor, *, after: UUID | None = None, wanted: UUID | None = None) -> Desk:
+def _desk(
+    shelf: Shelf, actor: Actor, left: int, *, after: UUID | None = None, wanted: UUID | None = None
+) -> Desk:
     found = reviewing.candidates(shelf, limit=NEXT_SHOWN + 1, after=after)
     if not found and after:  # at the end: those that were passed over come again
         found = reviewing.candidates(shelf, limit=NEXT_SHOWN + 1)
@@ -170,7 +175,7 @@ def _desk(shelf: Shelf, actor: Actor, *, after: UUID | None = None, wanted: UUID
     return Desk(
         current,
         tuple(found[1:]),
-        _many(reviewing.count(shelf)),
+        _many(left),
         bool(current and flow.is_own(current.asked_by_id, actor)),
         _address(shelf, "one"),
         products.product_url(current.sku, current.product_id) if current else "",
@@ -207,10 +212,6 @@ def _address(shelf: Shelf, view: str, **more: object) -> str:
     given["view"] = view if view != VIEWS[0] and not shelf.decision else ""
     query = urlencode({name: str(value) for name, value in given.items() if value})
     return reverse("review") + (f"?{query}" if query else "")
-
-
-def _count(decision: str, shelf: Shelf) -> int:
-    return reviewing.count(Shelf(decision, shelf.provider, shelf.text))
 
 
 def _many(number: int) -> str:
