@@ -3,6 +3,7 @@
 import re
 
 import pytest
+import pyvips
 from playwright.sync_api import Page, expect
 
 from packshot import events
@@ -358,3 +359,25 @@ def test_a_new_password_is_told_in_a_toast_that_goes_by_itself(overview, server)
     page.get_by_role("button", name="Change password").click()
     expect(page.locator(".toast")).to_have_text("Password changed")
     expect(page.locator(".toast")).to_have_count(0, timeout=8_000)
+
+
+def test_a_chart_is_saved_as_a_picture_and_as_a_sheet(page, admin, sign_in, provider, me):
+    story.ask(provider, 2)
+    for number, claim in enumerate(story.begin(provider, me)):
+        story.land(claim, number=number)
+    sign_in(page)
+    live(page)
+    page.locator("#made summary").click()
+    with page.expect_download() as saved:
+        page.locator("#made").get_by_role("button", name="PNG").click()
+    assert saved.value.suggested_filename == "packshot-made.png"
+    picture = pyvips.Image.new_from_file(str(saved.value.path()))
+    box = page.locator("#made svg.chart").bounding_box()
+    assert (picture.width, picture.height) == (round(box["width"] * 2), round(box["height"] * 2))
+    # Bars in the provider's colour, and not one grey field.
+    assert picture.colourspace("b-w").deviate() > 5
+    with page.expect_download() as saved:
+        page.locator("#made").get_by_role("button", name="CSV").click()
+    rows = saved.value.path().read_text().splitlines()
+    assert rows[0].startswith("Hour,")
+    assert sum(int(row.split(",")[-1]) for row in rows[1:] if row.split(",")[-1].isdigit()) >= 2

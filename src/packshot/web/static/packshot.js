@@ -43,13 +43,14 @@ const copy = async (button) => {
 };
 
 document.addEventListener("click", ({ target }) => {
-  const part = target.closest("[data-theme-switch], [data-opens], [data-closes], [data-shows], [data-copy], [data-palette]");
+  const part = target.closest("[data-theme-switch], [data-opens], [data-closes], [data-shows], [data-copy], [data-palette], [data-saves]");
   if (part?.matches("[data-theme-switch]")) switchTheme();
   else if (part?.matches("[data-palette]")) openPalette();
   else if (part?.matches("[data-opens]")) document.getElementById(part.dataset.opens)?.showModal();
   else if (part?.matches("[data-closes]")) part.closest("dialog").close();
   else if (part?.matches("[data-shows]")) showSecret(part);
   else if (part?.matches("[data-copy]")) copy(part);
+  else if (part?.matches("[data-saves]")) import("./charts.js").then(({ save }) => save(part)); // few ever do
   else if (target.matches("dialog")) target.close(); // a click beside it
 });
 
