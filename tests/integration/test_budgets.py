@@ -172,16 +172,6 @@ def test_a_statement_adds_up_to_the_ledger_whatever_it_is_by(provider):
         ledger.statement("day", start=now, end=now)
 
 
-def test_the_days_of_a_budget_are_those_of_its_own_zone(provider):
-    budget = ledger.add_budget(Limit(micros("9"), zone="Pacific/Kiritimati", simulated=True))
-    charge(provider)
-    days = ledger.budget_days(budget.id, days=5)
-    assert [each.amount_micros for each in days] == [0, 0, 0, 0, micros("0.10")]
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT (now() AT TIME ZONE 'Pacific/Kiritimati')::date")
-        assert days[-1].day == cursor.fetchone()[0]
-
-
 @pytest.mark.django_db(transaction=True)
 def test_budgets_made_in_the_middle_of_admissions_and_closes_lose_no_hold(provider):
     """Writers admit and close as fast as they can while budgets are made: in the end each counts everything

@@ -68,6 +68,16 @@ def test_series_hold_what_the_rows_say_and_never_mix_two_kinds_of_money(zone, mo
 
 
 @moments
+@pytest.mark.parametrize("elsewhere", ["Pacific/Kiritimati", "Asia/Kathmandu", "America/St_Johns"])
+def test_days_of_another_zone_hold_what_happened_on_its_own_clock(zone, moment, elsewhere):
+    past(zone, moment, generations=60)
+    days = reports.by_day(simulated=True, zone=elsewhere)
+    assert days.zone == elsewhere
+    assert figures(days) == counted(days, simulated=True)
+    assert all(span.starts_at.astimezone(ZoneInfo(elsewhere)).hour == 0 for span in days.spans)
+
+
+@moments
 @pytest.mark.parametrize("step", [1, 7])
 def test_a_range_holds_its_days_whole_and_nothing_else(zone, moment, step):
     past(zone, moment, generations=60)

@@ -28,13 +28,12 @@ from packshot.ledger.budgets import (
 )
 from packshot.ledger.forecast import Forecast, forecast
 from packshot.ledger.prices import Edition, Price, PriceKind, add_price, edition, price_history
-from packshot.ledger.statements import BudgetDay, By, StatementLine, budget_days, statement
+from packshot.ledger.statements import By, StatementLine, statement
 from packshot.ledger.switch import StopState, may_send, resume_spending, stop_spending, stop_state
 
 __all__ = [
     "ALERTS_AT",
     "Booked",
-    "BudgetDay",
     "BudgetState",
     "By",
     "Crossed",
@@ -53,7 +52,6 @@ __all__ = [
     "add_price",
     "adjust",
     "archive_budget",
-    "budget_days",
     "budgets",
     "change_budget",
     "cross",

@@ -1,15 +1,12 @@
-"""Statements: what was charged in a span of time, by what it was charged for. And the days of one budget."""
+"""Statements: what was charged in a span of time, by what it was charged for."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Literal, get_args
-from uuid import UUID
 
 from django.db import connection
 
 from packshot.kernel.errors import BadInput
-from packshot.ledger.budgets import COVERS
 
 By = Literal["provider", "model", "category", "person", "run", "day"]
 
@@ -57,33 +54,3 @@ def statement(by: By, *, start: datetime, end: datetime, zone: str = "UTC") -> l
             {"start": start, "end": end, "zone": zone},
         )
         return [StatementLine(*row) for row in cursor.fetchall()]
-
-
-@dataclass(frozen=True, slots=True)
-class BudgetDay:
-    """What counted against a budget on one day of its own zone, in micro-dollars."""
-
-    day: date
-    amount_micros: int
-
-
-def budget_days(budget_id: UUID, *, days: int) -> Sequence[BudgetDay]:
-    """The last `days` days up to today, in the budget's zone, with 0 where nothing was charged."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            SELECT day.day::date, coalesce(sum(spent.amount_micros), 0)::bigint
-            FROM packshot_budget AS budget
-            CROSS JOIN LATERAL generate_series(
-                (now() AT TIME ZONE budget.zone)::date - (%(days)s - 1),
-                (now() AT TIME ZONE budget.zone)::date, interval '1 day') AS day (day)
-            LEFT JOIN packshot_entry AS spent
-                ON spent.charged_at >= day.day::timestamp AT TIME ZONE budget.zone
-                AND spent.charged_at < (day.day + interval '1 day')::timestamp AT TIME ZONE budget.zone
-                AND ({COVERS})
-            WHERE budget.id = %(budget)s
-            GROUP BY day.day ORDER BY day.day
-            """,
-            {"budget": budget_id, "days": days},
-        )
-        return [BudgetDay(*row) for row in cursor.fetchall()]

@@ -95,7 +95,7 @@ RANGE = """
 
 _TIMELINE = """
     WITH site AS MATERIALIZED (
-        SELECT packshot_now() AS now, packshot_setting('time_zone') AS zone
+        SELECT packshot_now() AS now, coalesce(%(zone)s::text, packshot_setting('time_zone')) AS zone
     ),
     span AS MATERIALIZED ({spans}),
     edges AS MATERIALIZED (
@@ -124,9 +124,10 @@ def by_hour(*, simulated: bool, hours: int = 24) -> Timeline:
     return _timeline(HOURS, simulated=simulated, count=hours)
 
 
-def by_day(*, simulated: bool, days: int = 30) -> Timeline:
-    """The last `days` calendar days up to today, of simulated work or of real work."""
-    return _timeline(DAYS, simulated=simulated, count=days)
+def by_day(*, simulated: bool, days: int = 30, zone: str | None = None) -> Timeline:
+    """The last `days` calendar days up to today, of simulated work or of real work; the site's own days, or
+    those of another zone. Every zone's days begin where a quarter-hour does."""
+    return _timeline(DAYS, simulated=simulated, count=days, zone=zone)
 
 
 def by_range(*, simulated: bool, first: date, last: date, step: int = 1) -> Timeline:
@@ -134,9 +135,9 @@ def by_range(*, simulated: bool, first: date, last: date, step: int = 1) -> Time
     return _timeline(RANGE, simulated=simulated, first=first, last=last, step=step)
 
 
-def _timeline(spans: str, **parameters: bool | int | date) -> Timeline:
+def _timeline(spans: str, *, zone: str | None = None, **parameters: bool | int | date) -> Timeline:
     with connection.cursor() as cursor:
-        cursor.execute(_TIMELINE.format(spans=spans), parameters)
+        cursor.execute(_TIMELINE.format(spans=spans), {**parameters, "zone": zone})
         rows = cursor.fetchall()
     order = {starts_at: place for place, starts_at in enumerate(sorted({row[1] for row in rows}))}
     ends = {row[1]: row[2] for row in rows}

@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.views.decorators.http import require_http_methods, require_safe
 
-from packshot import generations, ledger, preferences
+from packshot import generations, ledger, preferences, reports
 from packshot.accounts.models import User
 from packshot.catalogue.models import Category
 from packshot.events import Happening
@@ -370,8 +370,14 @@ def _course(states: Sequence[BudgetState]) -> Course | None:
     first = state.starts_at.astimezone(zone).date()
     last = (state.ends_at - timedelta(microseconds=1)).astimezone(zone).date()
     today = timezone.now().astimezone(zone).date()
-    past = ledger.budget_days(state.id, days=max(HISTORY_DAYS, (today - first).days) + 1)
-    by_day = {each.day: each.amount_micros for each in past}
+    # A budget of everything counts all of its money, and that stands in the rollups.
+    past = reports.by_day(
+        simulated=state.simulated, days=max(HISTORY_DAYS, (today - first).days) + 1, zone=state.zone
+    )
+    by_day = {
+        span.starts_at.astimezone(zone).date(): amount
+        for span, amount in zip(past.spans, past.amounts(), strict=True)
+    }
     return _drawn(state, by_day, first=first, today=today, last=last)
 
 
@@ -441,21 +447,15 @@ def _axis(amount: float) -> str:
 
 def _shares(zone_name: str) -> Sequence[Share]:
     """This month by provider, of the money that this site spends."""
-    zone = ZoneInfo(zone_name)
-    now = timezone.now().astimezone(zone)
-    start = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    lines = [
-        each
-        for each in ledger.statement("provider", start=start, end=now + timedelta(days=1))
-        if each.simulated == uses_simulator() and each.amount_micros > 0
-    ]
-    total = sum(each.amount_micros for each in lines)
+    today = timezone.now().astimezone(ZoneInfo(zone_name)).date()
+    month = reports.by_day(simulated=uses_simulator(), days=today.day, zone=zone_name)
+    spent = {each.provider: sum(each.amount_micros) for each in month.providers}
+    lines = sorted(((amount, name) for name, amount in spent.items() if amount > 0), reverse=True)
+    total = sum(amount for amount, _ in lines)
     shares, at = [], 0.0
-    for each in lines:
-        width = 100 * each.amount_micros / total
-        shares.append(
-            Share(each.key, dollars(each.amount_micros), round(at, 2), round(max(0.2, width - 0.35), 2))
-        )
+    for amount, name in lines:
+        width = 100 * amount / total
+        shares.append(Share(name, dollars(amount), round(at, 2), round(max(0.2, width - 0.35), 2)))
         at += width
     return shares
 
