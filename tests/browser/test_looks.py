@@ -68,6 +68,7 @@ def a_full_desk() -> list[str]:
     (limit,) = ledger.budgets()
     return [
         f"/products/{product.sku}",
+        f"/compare?product={product.id}&view=1",
         f"/admin/queue?generation={failed}",
         f"/admin/queue/{failed}",
         f"/admin/budgets/{limit.id}",

@@ -60,6 +60,7 @@ ADDRESSES: dict[str, list[object]] = {
     "attention": [],
     "attention_snooze": [],
     "attention_assign": [],
+    "compare": [],
     "review": [],
     "review_decide": [],
     "review_reasons": [],

@@ -41,6 +41,7 @@ STYLES = (
     "products",
     "attention",
     "review",
+    "compare",
     "product",
     "imports",
     "templates",
