@@ -489,8 +489,10 @@ def undo(request: HttpRequest, action_id: UUID) -> HttpResponse:
 
 def _again(request: HttpRequest, action_id: UUID, toast: Toast, then: str) -> HttpResponse:
     row = reads.action(action_id)
-    data = {"data": say(row) if row else None, "may": actor_of(request).may("generate")}
-    return answer(request, toast, [("live/bulk_action.html", data)], then=then)
+    if row is None:
+        return answer(request, toast, then=then)
+    data = {"data": say(row), "may": actor_of(request).may("generate")}
+    return answer(request, toast, [("live/bulk_acted.html", data)], then=then)
 
 
 @needs("read")

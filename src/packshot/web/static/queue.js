@@ -181,7 +181,7 @@ const stay = (event) => {
 const fillFacet = ({ target, newState }) => {
   if (newState !== "open" || !target.matches?.("[data-facet]")) return;
   if (target.querySelector("a")?.getAttribute("href") !== target.dataset.facet) return;
-  htmx.ajax("GET", target.dataset.facet, { source: target, target, swap: "innerHTML" });
+  htmx.ajax("GET", target.dataset.facet, { source: target, target });
 };
 
 /* -- what is chosen -------------------------------------------------------------------------------- */
