@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -20,17 +21,18 @@ from django.db import OperationalError, connections
 from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 
-from packshot import preferences
+from packshot import events, preferences
 from packshot.blobs import StoreDown
 from packshot.catalogue import public
 from packshot.catalogue.models import Image, Product, Rendition
-from packshot.flows import delivery, look, publish
+from packshot.flows import delivery, look, publish, upkeep
 from packshot.generations.models import Generation
 from packshot.imaging.provenance import Provenance, read_xmp
 from packshot.imaging.renditions import DecoderDied
 from packshot.kernel.errors import BadInput
 from packshot.web import delivery as web
 from packshot.web.delivery import Delivery
+from packshot.worker import chores as chores_process
 from tests import build
 from tests.browser import story
 from tests.browser.server import Server
@@ -259,6 +261,7 @@ def test_only_what_is_asked_for_politely_is_answered(shopper):
         "/i/", "/i/.webp", "/i/none", "/i/%00", "/i/a%00b.webp", "/i/%FF%FE.webp", "/i/%0a", "/i//",
         "/i/" + "x" * 5000, "/i/" + "%F0%9F" * 300, "/i/..%2f..%2fetc%2fpasswd", "/r/", "/r/x.webp",
         "/r/" + "0" * 64, "/r/" + "0" * 64 + ".webp", "/r/" + "0" * 64 + ".svg", "/r/" + "G" * 64 + ".webp",
+        "/r/" + "%00" * 64 + ".webp",
         "/r/..%2f..%2fetc%2fpasswd", "/s/", "/s/x/y.webp?until=1&key=2", "/s/%00/1.webp",
         f"/s/{UUID(int=0)}/640.webp", f"/s/{UUID(int=0)}/640.webp?until=99999999999&key=" + "0" * 48,
         f"/s/{UUID(int=0)}/٦٤٠.webp?until=x&key=é", f"/s/{UUID(int=0)}/640.svg?until=1&key=x",
@@ -529,6 +532,85 @@ def test_no_more_copies_are_waited_for_than_the_limit(provider, door, monkeypatc
     monkeypatch.setattr(web, "WAITED_FOR_AT_ONCE", 0)
     assert ask(door, "/i/TEA-1.webp", "w=320")[0] == 503
     assert wishes() == []
+
+
+def test_wishes_beyond_what_can_wait_are_put_off_and_cost_no_job(provider, door, monkeypatch):
+    active(provider)
+    monkeypatch.setattr(web, "WAIT_S", 0.05)
+    monkeypatch.setattr(delivery, "WISHED_FOR_AT_ONCE", 2)
+    assert [ask(door, "/i/TEA-1.webp", f"w={width}")[0] for width in (320, 640)] == [503, 503]
+    assert len(wishes()) == 2
+    status, headers, _ = ask(door, "/i/TEA-1.png", "w=320")
+    assert (status, headers["retry-after"]) == (503, "2")
+    assert len(wishes()) == 2 and not any("png" in spec for _, spec in door._makings.waiting)
+    # One that failed and comes again later takes nobody's place.
+    later = timezone.now() + timedelta(minutes=5)
+    ProcrastinateJob.objects.filter(task_name="seal").update(scheduled_at=later)
+    ask(door, "/i/TEA-1.png", "w=320")
+    assert len(wishes()) == 3
+
+
+def test_other_work_is_done_while_copies_are_made(provider, monkeypatch):
+    from procrastinate.contrib.django import app
+
+    held, looked, busy = threading.Event(), threading.Event(), threading.Event()
+
+    def make(image_id: UUID, spec: str) -> None:
+        busy.set()
+        held.wait(60)
+
+    monkeypatch.setattr(app.periodic_registry, "periodic_tasks", {})
+    monkeypatch.setattr(delivery, "make", make)
+    monkeypatch.setattr(upkeep, "look_again", looked.set)
+    for width in (320, 640, 960, 1200):
+        delivery.wish(public.Wanted(uuid4(), look.store().put(b"any"), False, f"sealed-webp-{width}", None))
+
+    async def scene() -> bool:
+        working = asyncio.create_task(chores_process._run_workers())
+        try:
+            assert await asyncio.to_thread(busy.wait, 30)
+            await asyncio.to_thread(events.defer, "look_again", [{"timestamp": 0}])
+            return await asyncio.to_thread(looked.wait, 30)
+        finally:
+            held.set()
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
+
+    assert asyncio.run(scene())
+
+
+def test_a_wish_that_takes_longer_than_anybody_waits_is_put_off_and_no_trouble(provider, door, monkeypatch):
+    """Whoever looks for copies gives up on one whose wish is still on its way to the database."""
+    image = active(provider)
+    wanted, other = (public.any_image(image.pk, f"sealed-webp-{width}") for width in (320, 640))
+    assert wanted and other
+    monkeypatch.setattr(web, "WAIT_S", 0.1)
+    slow = threading.Event()
+
+    async def on_a_thread(work: Any, *args: Any) -> Any:
+        if work is delivery.made:
+            return {}
+        if args == (wanted,):
+            await asyncio.to_thread(slow.wait, 30)
+        return True
+
+    monkeypatch.setattr(door, "on_a_thread", on_a_thread)
+
+    async def scene() -> list[str | None]:
+        first = asyncio.create_task(door.made(wanted))
+        await asyncio.sleep(0)
+        second = await door.made(other)
+        while door._makings.waiting:
+            await asyncio.sleep(0.01)
+        slow.set()
+        return [await first, second]
+
+    assert asyncio.run(scene()) == [None, None]
+
+
+def test_of_two_widths_the_first_counts(provider, door):
+    active(provider)
+    assert ask(door, "/i/TEA-1.webp", "w=9&w=320")[0] == 400
 
 
 def test_bytes_in_memory_stay_within_the_limit(provider, door, monkeypatch):

@@ -36,6 +36,23 @@ def defer_once(
     return True
 
 
+def due(queue: str, *, at_most: int) -> int:
+    """How many jobs of a queue could be taken now, counted no further than `at_most`. Not those that failed
+    and are tried again later."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT count(*) FROM (
+                SELECT FROM procrastinate_jobs
+                WHERE queue_name = %s AND status = 'todo' AND (scheduled_at IS NULL OR scheduled_at <= now())
+                LIMIT %s) AS counted
+            """,
+            [queue, at_most],
+        )
+        (found,) = cursor.fetchone()
+    return int(found)
+
+
 def defer(
     task: str, arguments: Sequence[Mapping[str, JSONValue]], *, queue: str = "chores", priority: int = 0
 ) -> None:

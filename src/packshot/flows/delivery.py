@@ -39,8 +39,9 @@ FORMATS: Mapping[str, str] = {"avif": "avif", "webp": "webp", "jpeg": "jpeg", "j
 OFFERED = ("avif", "webp", "jpeg")
 USUAL_WIDTH_PX = 1200
 LONGEST_LINK_S = 30 * 24 * 3600
-# Before the looks that nobody waits for.
-_SOMEBODY_WAITS = 10
+# Anybody can wish for a copy: copies have a queue of their own, which no other work waits behind, and an end.
+QUEUE = "seals"
+WISHED_FOR_AT_ONCE = 500
 _ENDING = re.compile(r"(.+)\.([a-z]{3,4})", re.DOTALL)
 
 
@@ -158,17 +159,20 @@ def content(blob: str) -> bytes:
     return look.store().get(blob)
 
 
-def wish(wanted: Wanted) -> None:
-    """Have a copy made. Many wishes at once make one job. Raises MissingBlob when nothing is left to make it
-    from."""
+def wish(wanted: Wanted) -> bool:
+    """Have a copy made. Many wishes at once make one job. False: too many others wait to be made. Raises
+    MissingBlob when nothing is left to make it from."""
     if not look.store().exists(wanted.original):
         raise MissingBlob(f"image {wanted.image_id} has no bytes in the store")
+    if events.due(QUEUE, at_most=WISHED_FOR_AT_ONCE) >= WISHED_FOR_AT_ONCE:
+        return False
     events.defer_once(
         "seal",
         {"image_id": str(wanted.image_id), "spec": wanted.spec},
         key=f"{wanted.image_id} {wanted.spec}",
-        priority=_SOMEBODY_WAITS,
+        queue=QUEUE,
     )
+    return True
 
 
 def made(asked: Collection[tuple[UUID, str]]) -> dict[tuple[UUID, str], str]:

@@ -9,6 +9,7 @@ Whatever is wrong, the answer says what it is: 404 for what is not there, 503 fo
 
 import asyncio
 import logging
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
@@ -54,6 +55,7 @@ SURE_FOR_S = 10.0
 LEADS_ON_S = 600.0
 CACHE_BYTES = 64 * 1024 * 1024
 RULES_FOR_S = 5.0
+_HASH = re.compile(r"[0-9a-f]{64}")
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -101,6 +103,11 @@ class _Makings:
     waiting: dict[_Copy, asyncio.Future[str | None]] = field(default_factory=dict)
     looking: asyncio.Task[None] | None = None
 
+    def drop(self, copy: _Copy, future: asyncio.Future[str | None]) -> None:
+        """Whoever looks may have settled it meanwhile, and another may wait for the same copy since."""
+        if self.waiting.get(copy) is future:
+            del self.waiting[copy]
+
 
 class Delivery:
     """Answers `PATHS`. What it asks the database is done on the threads of the pages."""
@@ -146,7 +153,9 @@ class Delivery:
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         if path.startswith("/r/"):
             return await self._lasting(path[3:], headers.get(b"if-none-match", ""))
-        given = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+        given: dict[str, str] = {}
+        for key, value in parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True):
+            given.setdefault(key, value)
         if path.startswith("/s/"):
             return await self._shared(path[3:], given)
         return await self._active(path[3:], given.get("w"), headers.get(b"accept", ""))
@@ -191,7 +200,7 @@ class Delivery:
 
     async def _lasting(self, name: str, known: str) -> Answer:
         blob, _, ending = name.partition(".")
-        if len(blob) != 64 or ending not in FORMATS:
+        if not _HASH.fullmatch(blob) or ending not in FORMATS:
             return _NOT_HERE
         kept = self._kept.get(blob)
         if kept is None or time.monotonic() - kept.looked_at > SURE_FOR_S:
@@ -282,22 +291,27 @@ class Delivery:
         """The blob of a copy that is not there yet; None when it takes longer than anybody waits here."""
         copy = (wanted.image_id, wanted.spec)
         waiting = self._makings.waiting
-        if copy not in waiting:
+        future = waiting.get(copy)
+        if future is None:
             if len(waiting) >= WAITED_FOR_AT_ONCE:
                 return None
-            waiting[copy] = asyncio.get_running_loop().create_future()
+            future = waiting[copy] = asyncio.get_running_loop().create_future()
             try:
-                await self.on_a_thread(delivery.wish, wanted)
+                taken = await self.on_a_thread(delivery.wish, wanted)
             except BaseException as problem:
-                failed = waiting.pop(copy)
-                if not failed.done():
-                    failed.set_exception(problem)
-                    failed.exception()  # seen here, also when nobody else waits for it
+                self._makings.drop(copy, future)
+                if not future.done():
+                    future.set_exception(problem)
+                    future.exception()  # seen here, also when nobody else waits for it
                 raise
+            if not taken:
+                self._makings.drop(copy, future)
+                _settle(future, None)
+                return None
             if self._makings.looking is None or self._makings.looking.done():
                 self._makings.looking = asyncio.create_task(self._look_for())
         try:
-            return await asyncio.wait_for(asyncio.shield(waiting[copy]), WAIT_S)
+            return await asyncio.wait_for(asyncio.shield(future), WAIT_S)
         except TimeoutError:
             return None
 

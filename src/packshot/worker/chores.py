@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
@@ -17,9 +18,12 @@ log = logging.getLogger(__name__)
 
 # The database is away: it is asked again after so many seconds.
 _AGAIN_AFTER_S = 1.0
+# By queue, how many jobs at once. Copies for the public have a slot of their own and no other: whoever asks
+# for many keeps no look, no account and no bulk action waiting.
+SLOTS: Mapping[str, int] = {"chores": 2, "seals": 1}
 
 
-async def serve(*, concurrency: int = 2) -> None:
+async def serve() -> None:
     """Work until SIGTERM or SIGINT; a job in hand is finished first. A second signal ends it at once."""
     from packshot import generations
     from packshot.flows import delivery, look
@@ -30,7 +34,7 @@ async def serve(*, concurrency: int = 2) -> None:
         loop.add_signal_handler(number, _told_to_stop, loop, told)
     # Handlers run on threads with a connection each, and the queue's own pool starts with four: held to
     # what the process needs, because a managed PostgreSQL counts them.
-    loop.set_default_executor(ThreadPoolExecutor(concurrency))
+    loop.set_default_executor(ThreadPoolExecutor(sum(SLOTS.values())))
     swept = await asyncio.to_thread(look.store().sweep)
     if swept:
         log.info("removed %s half-written files of an earlier process", swept)
@@ -40,7 +44,7 @@ async def serve(*, concurrency: int = 2) -> None:
     log.info("chores process ready as %s", me.id)
     try:
         while not told.is_set():
-            await _work_queue(told, concurrency)
+            await _work_queues(told)
     finally:
         beat.cancel()
         await asyncio.gather(beat, return_exceptions=True)
@@ -57,13 +61,13 @@ def _told_to_stop(loop: asyncio.AbstractEventLoop, told: asyncio.Event) -> None:
         loop.remove_signal_handler(number)
 
 
-async def _work_queue(told: asyncio.Event, concurrency: int) -> None:
-    """Return when told to stop, or soon after the queue's worker ended by itself.
+async def _work_queues(told: asyncio.Event) -> None:
+    """Return when told to stop, or soon after a queue's worker ended by itself.
 
     It does so when its listener loses the database. A restart of the database is no reason to start this
     process anew: its supervisor would wait longer each time.
     """
-    working = asyncio.create_task(_run_worker(concurrency))
+    working = asyncio.create_task(_run_workers())
     stopping = asyncio.create_task(told.wait())
     await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
     if told.is_set():
@@ -80,20 +84,34 @@ async def _work_queue(told: asyncio.Event, concurrency: int) -> None:
         await asyncio.wait_for(stopping, _AGAIN_AFTER_S)
 
 
-async def _run_worker(concurrency: int) -> None:
+async def _run_workers() -> None:
+    """Until one of them ends; then the others finish the jobs in hand."""
     from procrastinate.contrib.django import app
     from procrastinate.contrib.django.utils import connector_params
 
     worker: App = app.with_connector(PsycopgConnector(kwargs=connector_params(), min_size=1, max_size=2))
     async with worker.open_async():
-        await worker.run_worker_async(
-            queues=["chores"],
-            concurrency=concurrency,
-            wait=True,
-            fetch_job_polling_interval=5.0,
-            delete_jobs="successful",
-            install_signal_handlers=False,
-        )
+        working = [
+            asyncio.create_task(
+                worker.run_worker_async(
+                    queues=[queue],
+                    concurrency=slots,
+                    wait=True,
+                    fetch_job_polling_interval=5.0,
+                    delete_jobs="successful",
+                    install_signal_handlers=False,
+                )
+            )
+            for queue, slots in SLOTS.items()
+        ]
+        try:
+            ended, _ = await asyncio.wait(working, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in working:
+                each.cancel()
+            await asyncio.gather(*working, return_exceptions=True)
+        for each in ended:
+            each.result()
 
 
 async def _beat(database: Database, process_id: UUID) -> None:

@@ -48,7 +48,7 @@ def register(app: App) -> None:
 
         make_rendition(UUID(image_id), spec)
 
-    @app.task(name="seal", queue="chores", retry=_RETRY)
+    @app.task(name="seal", queue="seals", retry=_RETRY)
     @_on_a_live_connection
     def seal(image_id: str, spec: str) -> None:
         from packshot.flows.delivery import make
