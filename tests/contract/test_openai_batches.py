@@ -218,6 +218,18 @@ def test_a_cut_upload_is_free_and_a_cut_creation_is_not_known(serving, reply, pa
     assert [each.path for each in asked].count(path) == 1, "nothing is sent twice"
 
 
+@pytest.mark.parametrize("status", [500, 502, 503])
+@pytest.mark.parametrize("code", ["server_error", "overloaded"])
+def test_an_order_that_the_service_failed_at_may_have_been_taken(serving, reply, status, code):
+    def answering(asked):
+        if asked.path == "/v1/files":
+            return reply.of({"id": "file-1"})
+        return reply.of({"error": {"message": "The server had an error", "code": code, "type": code}}, status)
+
+    error, _ = served(serving, answering, lambda adapter: adapter.order(lines(1), uuid4()))
+    assert isinstance(error, Unsure), "it can be looked for, so nothing is ordered anew before"
+
+
 @pytest.mark.parametrize("answer", [{}, [], {"id": "../files"}, {"id": 7}, {"object": "batch"}])
 def test_an_order_whose_number_cannot_be_read_is_not_known(serving, reply, answer):
     def answering(asked):
@@ -255,13 +267,14 @@ def test_trouble_with_a_look_is_a_reason_to_look_again(serving, reply, status):
     assert isinstance(error, TryLater)
 
 
-def test_an_order_that_is_gone_leaves_its_charge_unknown(serving, reply):
+def test_an_order_that_is_not_there_is_looked_for_again_because_a_key_of_another_project_sees_none(
+    serving, reply
+):
     def answering(asked):
         return reply.of({"error": {"message": "No batch found"}}, 404)
 
     error, _ = served(serving, answering, lambda adapter: adapter.progress(TICKET))
-    assert isinstance(error, BadAnswer)
-    assert error.charge == "unknown"
+    assert isinstance(error, TryLater)
 
 
 def result_line(name: object, status: object = 200, body: object = None, **more: object) -> dict[str, object]:

@@ -5,19 +5,25 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from fractions import Fraction
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from django.db import connection, connections, transaction
+from django.utils import timezone
 
 from packshot import blobs, generations, reports
+from packshot.accounts import Actor
+from packshot.catalogue.models import Image
 from packshot.flows import admit, generate, look
 from packshot.flows.check import check
+from packshot.flows.close import Completion, close
 from packshot.flows.desk import Desk
 from packshot.flows.upkeep import Timers
 from packshot.generations.models import Attempt, Batch, Evidence, Generation, Process
+from packshot.kernel.errors import Refused
 from packshot.kernel.ids import uuid7
 from packshot.providers.contract import (
     BY_TOMORROW,
@@ -237,6 +243,38 @@ def test_a_successor_collects_what_a_drained_worker_ordered(desk, simulator, set
     work(desk, settings, all_done)
     assert (states(), orders(simulator), len(simulator.bill())) == (["succeeded"] * 3, 1, 3)
     assert set(Generation.objects.values_list("worker_deaths", flat=True)) == {0}
+
+
+def test_what_was_ended_by_somebodys_word_is_kept_and_booked_when_it_comes_all_the_same(
+    desk, simulator, settings
+):
+    ask(desk, 3)
+    work(desk, settings, all_rest)
+    given_up = Attempt.objects.order_by("id")[0]
+    error = Refused("not charged: so it seemed", kind="worker_lost", charge="free")
+    with transaction.atomic():
+        close([Completion(given_up.pk, error=error, note="so it seemed")], slot=0)
+    assert Attempt.objects.get(pk=given_up.pk).state == "failed_free"
+    work(desk, settings, lambda: Image.objects.count() == 3)
+    assert Image.objects.filter(attempt_id=given_up.pk).exists()
+    assert build.balances() == (billed_micros(simulator), 0)
+    assert orders(simulator) == 1
+
+
+def test_what_is_long_overdue_can_be_settled_by_a_person_and_what_is_looked_for_cannot(
+    desk, simulator, settings
+):
+    simulator.set_faults(of_orders("never_ready"))
+    ids = ask(desk, 1)
+    work(desk, settings, all_rest)
+    assert generations.unsettled(ids[0]) is None
+    Attempt.objects.update(sending_at=timezone.now() - timedelta(hours=30))
+    overdue = generations.unsettled(ids[0])
+    assert overdue is not None and not overdue.looked_for
+    ada = Actor(None, "ada", "administrator")
+    generate.resolve(ids[0], "free", ada, note="their page shows no such batch")
+    assert states() == ["failed_free"]
+    assert build.balances() == (0, 0)
 
 
 def test_an_order_cut_at_its_creation_is_found_by_its_name(desk, simulator, settings):

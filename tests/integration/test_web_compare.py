@@ -92,6 +92,11 @@ def test_the_words_that_differ_are_marked_and_no_others():
     assert _pieces("", "") == ()
 
 
+def test_long_prompts_of_words_that_repeat_are_compared_in_no_time():
+    first, other = "a b " * 4_000, "b a " * 4_000 + "lamp"
+    assert [(piece.text[-4:], piece.other) for piece in _pieces(first, other)][-1] == ("lamp", True)
+
+
 def test_a_click_in_the_strip_puts_the_image_in_the_last_place(client, product):
     a, b, c = (made(product, "openai", number=number) for number in range(3))
     text = page(client, product, f"&image={a.pk}&image={b.pk}")

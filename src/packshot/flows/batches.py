@@ -95,6 +95,8 @@ async def look(
     patience: Patience,
 ) -> None:
     """Look once at a batch, and end what can be ended. Raises what a look may raise: there is another."""
+    ended = [each for each in resting if each.state not in ("accepted", "uncertain")]
+    resting = [each for each in resting if each.state in ("accepted", "uncertain")]
     if not resting:
         return
     known = next((each.claim.ticket for each in resting if each.claim.ticket is not None), None)
@@ -108,7 +110,7 @@ async def look(
         progress = await provider.progress(ticket)
         await notes.stands(batch.id, progress)
         if progress.ended:
-            await _collect(resting, ticket, provider, around)
+            await _collect(resting, ended, ticket, provider, around)
             return
     except BadAnswer as gone:
         await _end(resting, provider, gone, around)
@@ -154,14 +156,25 @@ async def _found(
     return None
 
 
-async def _collect(resting: Sequence[Resting], ticket: Ticket, provider: Sells, around: Surroundings) -> None:
-    """End each attempt of an order that has ended, one line at a time."""
+async def _collect(
+    resting: Sequence[Resting],
+    ended: Sequence[Resting],
+    ticket: Ticket,
+    provider: Sells,
+    around: Surroundings,
+) -> None:
+    """End each attempt of an order that has ended, one line at a time. An image of one that was ended before,
+    by somebody's word or for want of an answer, is kept and its charge booked."""
+    before = {each.claim.attempt_id: each for each in ended}
     left = {each.claim.attempt_id: each for each in resting}
     async with aclosing(provider.results(ticket)) as results:
         async for attempt_id, outcome in results:
             each = left.pop(attempt_id, None)
             if each is None:
-                continue  # it ended before
+                if attempt_id in before and isinstance(outcome, Delivery):
+                    late = await delivered(before[attempt_id].claim, provider, outcome, around)
+                    await around.lines.closing(late)
+                continue
             if isinstance(outcome, Delivery):
                 completion = await delivered(each.claim, provider, outcome, around)
             else:

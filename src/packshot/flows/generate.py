@@ -471,9 +471,14 @@ def resolve(
         attempt = generations.unsettled(generation_id)
         if attempt is None:
             raise BadInput(f"generation {generation_id} has no charge that is open", field="generation")
+        if attempt.looked_for:
+            raise BadInput(
+                "whether this order arrived is being found out; settle it in an hour if nobody knows then",
+                field="generation",
+            )
         audit(actor, f"resolve {how}", str(generation_id), note=note, amount_micros=amount_micros)
         amount = Micros(attempt.reserved_micros if amount_micros is None else amount_micros)
-        if attempt.state == "uncertain":
+        if attempt.state in ("uncertain", "accepted"):
             error = (
                 BadAnswer(f"charged, no image: {note}", kind="bad_answer", charge="charged", cost=amount)
                 if how == "charged"

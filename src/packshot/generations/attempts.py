@@ -270,9 +270,9 @@ def end_attempts(ends: Sequence[End]) -> None:
                 [each.attempt_id for each in ends],
                 [each.state for each in ends],
                 [each.cost_micros for each in ends],
-                [each.request_id for each in ends],
-                [each.error_kind for each in ends],
                 # A NUL byte cannot be stored in text.
+                [each.request_id.replace("\0", "") for each in ends],
+                [each.error_kind for each in ends],
                 [each.error_message.replace("\0", "") for each in ends],
                 [each.answer.replace("\0", "") for each in ends],
             ],
@@ -492,19 +492,31 @@ class Unsettled:
     state: str
     reserved_micros: int
     error_kind: str
+    looked_for: bool  # an order whose answer got lost, which is being looked for
+
+
+# So long an order is looked for, or may be overdue, before a person's word counts.
+BATCH_LOOKED_FOR_S = 3600.0
 
 
 def unsettled(generation_id: UUID) -> Unsettled | None:
-    """The attempt of this generation that is uncertain, else one that ended at an unknown cost."""
+    """The attempt of this generation that is uncertain, or was to come by tomorrow and is long overdue; else
+    one that ended at an unknown cost."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT id, generation_id, state, reserved_micros, error_kind FROM packshot_attempt
-            WHERE generation_id = %s AND (state = 'uncertain' OR (cost_micros IS NULL
-                AND state IN ('succeeded', 'failed_charged', 'charged_no_image')))
-            ORDER BY state = 'uncertain' DESC, number LIMIT 1
+            SELECT id, generation_id, state, reserved_micros, error_kind,
+                state = 'uncertain' AND batch_id IS NOT NULL
+                    AND sending_at > clock_timestamp() - make_interval(secs => %(looked_for_s)s)
+            FROM packshot_attempt
+            WHERE generation_id = %(generation)s AND (
+                state = 'uncertain'
+                OR (state = 'accepted' AND batch_id IS NOT NULL AND clock_timestamp()
+                    > sending_at + make_interval(secs => deadline_s + %(looked_for_s)s))
+                OR (cost_micros IS NULL AND state IN ('succeeded', 'failed_charged', 'charged_no_image')))
+            ORDER BY state IN ('uncertain', 'accepted') DESC, number LIMIT 1
             """,
-            [generation_id],
+            {"generation": generation_id, "looked_for_s": BATCH_LOOKED_FOR_S},
         )
         row = cursor.fetchone()
     return Unsettled(*row) if row else None

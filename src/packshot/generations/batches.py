@@ -71,7 +71,8 @@ def due_batches(kinds: Sequence[tuple[str, bool]], *, look_s: float, limit: int 
 
 
 def resting(batch_id: UUID) -> list[Resting]:
-    """The attempts of a batch that wait for it."""
+    """The attempts of a batch that wait for it, and those that somebody or something ended without an image,
+    which may have been made all the same."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -82,7 +83,8 @@ def resting(batch_id: UUID) -> list[Resting]:
             JOIN packshot_generation AS generation ON generation.id = attempt.generation_id
             JOIN packshot_product AS product ON product.id = generation.product_id
             LEFT JOIN packshot_category AS category ON category.id = product.category_id
-            WHERE attempt.batch_id = %s AND attempt.state IN ('accepted', 'uncertain')
+            WHERE attempt.batch_id = %s AND attempt.state IN
+                ('accepted', 'uncertain', 'failed_free', 'failed_charged', 'charged_no_image')
             ORDER BY attempt.id
             """,
             [batch_id],
@@ -141,11 +143,15 @@ def look_soon(generation_ids: Sequence[UUID]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            UPDATE packshot_batch SET look_at = clock_timestamp()
-            WHERE look_at > clock_timestamp() AND id IN (
-                SELECT attempt.batch_id FROM packshot_attempt AS attempt
-                WHERE attempt.generation_id = ANY(%s) AND attempt.batch_id IS NOT NULL
-                    AND attempt.state IN ('accepted', 'uncertain'))
+            WITH soon AS (
+                SELECT id FROM packshot_batch
+                WHERE look_at > clock_timestamp() AND id IN (
+                    SELECT attempt.batch_id FROM packshot_attempt AS attempt
+                    WHERE attempt.generation_id = ANY(%s) AND attempt.batch_id IS NOT NULL
+                        AND attempt.state IN ('accepted', 'uncertain'))
+                ORDER BY id FOR NO KEY UPDATE
+            )
+            UPDATE packshot_batch AS batch SET look_at = clock_timestamp() FROM soon WHERE batch.id = soon.id
             """,
             [list(generation_ids)],
         )

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from packshot.generations.queue import _MOVED, Given, Moved, decoded, given_of
+from packshot.generations.queue import _MOVED, OF_ANOTHER_KEY, Given, Moved, decoded, given_of
 
 Kind = Literal["retry", "hand_over", "cancel", "reprioritise", "undo"]
 Outcome = Literal["done", "failed", "skipped"]
@@ -331,7 +331,7 @@ def take_back_cancel(generation_ids: Sequence[UUID]) -> list[Moved]:
             )
             UPDATE packshot_generation AS generation
             SET status = 'pending', completed_at = NULL, error_message = '', cancel_requested_at = NULL,
-                not_before = NULL, updated_at = now()
+                not_before = NULL, updated_at = now(), wait_reason = {OF_ANOTHER_KEY}
             FROM before WHERE generation.id = before.id
             RETURNING {", ".join(f"generation.{name}" for name in _MOVED.split(", "))},
                 before.completed_at, NULL::timestamptz

@@ -88,7 +88,12 @@ class BatchApi:
             )
         )
         if not 200 <= answer.status < 300:
-            raise self._trouble(answer)
+            trouble = self._trouble(answer)
+            if answer.status >= 500:
+                # For a picture OpenAI's own 5xx counts as free, because nobody can look. An order can be
+                # looked for: whether it was taken is found out before anything is ordered anew.
+                raise Unsure(trouble.reason, kind="server_error")
+            raise trouble
         try:
             return _ticket(members(answer.json()), model)
         except (NotJson, ValueError) as error:
@@ -303,9 +308,8 @@ def _result(line: bytes) -> Result | None:
 
 
 def _as_look(trouble: ProviderError, answer: Answer) -> ProviderError:
-    """What an unhappy look means: it is gone, or one looks again."""
-    if answer.status == 404:
-        return BadAnswer(f"OpenAI has it no more: {trouble.reason}", kind="expired", charge="unknown")
+    """What an unhappy look means: one looks again. Also after a 404, which a key of another project brings as
+    well as a batch that is gone: only time tells them apart."""
     if isinstance(trouble, TryLater):
         return TryLater(trouble.reason, after_s=trouble.after_s, kind=trouble.kind)
     return TryLater(trouble.reason, after_s=60.0, kind="unreachable")

@@ -71,6 +71,16 @@ def _lock(image_ids: Sequence[UUID]) -> dict[UUID, tuple[Decision | None, str]]:
             [list(image_ids)],
         )
         there = [row[0] for row in cursor.fetchall()]
+        # What was decided about an active image stands on its product, too (packshot_review_judges): products
+        # in the order in which everybody locks them.
+        cursor.execute(
+            """
+            SELECT 1 FROM packshot_product WHERE id IN (
+                SELECT product_id FROM packshot_image WHERE id = ANY(%s))
+            ORDER BY id FOR NO KEY UPDATE
+            """,
+            [there],
+        )
         # A fresh statement: it sees what was decided while this one waited.
         cursor.execute(
             "SELECT image_id, decision, reason FROM packshot_review WHERE image_id = ANY(%s) AND current",

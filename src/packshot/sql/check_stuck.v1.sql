@@ -14,6 +14,8 @@ SELECT 'generation ' || generation.id AS subject,
             generation.not_before) END AS found
 FROM packshot_generation AS generation CROSS JOIN living
 WHERE living.pay AND generation.status = 'pending' AND generation.wait_reason IS NOT NULL
+    -- What was asked for with a key that is gone waits for the key, or for somebody to cancel it.
+    AND generation.wait_reason <> 'key'
     AND coalesce(generation.not_before, generation.updated_at) < now() - interval '5 minutes'
 UNION ALL
 SELECT 'attempt ' || attempt.id,
@@ -41,6 +43,11 @@ UNION ALL
 SELECT 'batch ' || batch.id, format('should have been looked at %s', batch.look_at)
 FROM packshot_batch AS batch CROSS JOIN living
 WHERE living.pay AND batch.look_at < now() - interval '15 minutes'
+UNION ALL
+SELECT 'batch ' || batch.id,
+    format('should have ended at %s; settle its charges by hand with `packshot queue resolve`', batch.due_at)
+FROM packshot_batch AS batch CROSS JOIN living
+WHERE living.pay AND batch.look_at IS NOT NULL AND batch.due_at < now() - interval '3 hours'
 UNION ALL
 SELECT 'image ' || image.id, format('was stored at %s and nothing will decode it', image.created_at)
 FROM packshot_image AS image CROSS JOIN living

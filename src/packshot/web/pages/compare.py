@@ -4,6 +4,7 @@ of them, and what differs in how they came about."""
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from itertools import groupby
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -24,6 +25,8 @@ from packshot.web.security import actor_of, needs
 LETTERS = "ABCD"
 MOST = len(LETTERS)
 FRAMES_SHOWN = 60
+# More pairs of words are not compared by their places, which takes minutes where words repeat.
+MOST_PAIRS = 40_000
 # How they stand: by name, with the icon, the key and how many of them are shown.
 VIEWS: Mapping[str, tuple[str, str, str, int]] = {
     "1": ("1", "square", "1", 1),
@@ -199,8 +202,16 @@ def _cost(image: Compared) -> str:
 
 def _pieces(first: str, prompt: str) -> tuple[Piece, ...]:
     """`prompt` word by word, those that the first one has not in the same place marked."""
+    if not prompt or prompt == first:
+        return (Piece(prompt, False),) if prompt else ()
     mine, others = prompt.split(), first.split()
-    pieces = []
+    pieces: list[Piece] = []
+    if len(mine) * len(others) > MOST_PAIRS:
+        # By place it would take minutes where words repeat: by what the other has not at all.
+        known = set(others)
+        for other, run in groupby(mine, lambda word: word not in known):
+            pieces.append(Piece(" ".join(run), other))
+        return tuple(pieces)
     for kind, _, _, start, end in SequenceMatcher(a=others, b=mine, autojunk=False).get_opcodes():
         if end > start:
             pieces.append(Piece(" ".join(mine[start:end]), kind != "equal"))
