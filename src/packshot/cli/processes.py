@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 import os
 import signal
 import sys
@@ -130,12 +131,17 @@ def _pay(in_flight: int) -> None:
     gc.freeze()
     gc.set_threshold(10_000, 10, 10)
     asyncio.run(_serve(worker))
+    # Nothing is left to do, and Python's own way out would first put the system's handlers back.
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 async def _serve(worker: "PayWorker") -> None:
     await worker.serve()
-    # All is left in good order: a signal that comes while Python cleans up must not make the process look
-    # killed, as it would when the loop has put the system's own handlers back.
+    # All is left in good order: a signal that comes now must not make the process look killed, as it would
+    # when the loop has put the system's own handlers back.
     loop = asyncio.get_running_loop()
     numbers = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
