@@ -13,6 +13,7 @@ from django.test import Client
 
 from packshot import catalogue
 from packshot.accounts.models import User
+from packshot.blobs import StoreFull
 from packshot.catalogue.models import Image, Product
 from packshot.flows import generate, inputs, look
 from packshot.flows.generate import Ask
@@ -22,6 +23,7 @@ from packshot.imaging.header import read_header
 from packshot.imaging.masks import Box
 from packshot.kernel.errors import BadInput
 from packshot.providers.http import Answer, GuardedClient, Redirected
+from packshot.web.pages import given
 from tests import build
 from tests.browser import story
 from tests.integration.test_rights import PAGE
@@ -179,6 +181,38 @@ def test_what_is_no_picture_is_refused_by_name_and_the_others_stay(client, produ
     assert kept(text) == form["picture"]
 
 
+@pytest.mark.parametrize("harm", ["too old", "another key", "cut", "image gone", "mask"])
+def test_a_form_that_lost_a_picture_asks_for_nothing_and_says_so_once(client, product, monkeypatch, harm):
+    form = agreed(client, added(client, opened(client, product, provider="openai"), picture()))
+    match harm:
+        case "too old":
+            monkeypatch.setattr(given, "KEPT_S", -1)
+        case "another key":
+            form["picture"] = [f"{form['picture'][0]}x"]
+        case "cut":
+            form["picture"] = form["picture"] * (given.MOST + 1)
+        case "image gone":
+            form["picture"] = [str(UUID(int=7))]
+        case "mask":
+            form["mask"] = "nobody:sealed:this"
+    words = "A picture of this form is gone; add it again."
+    answer = client.post("/generate", form, headers=HX)
+    assert answer.status_code == 422 and alert(answer.text) == words
+    assert not Generation.objects.exists()
+    assert words in quoted(client, form)
+    assert words in act(client, form, "add")
+    # The form that came back carries what there is, and can be sent.
+    left = {**form, **fields(answer.text), "picture": kept(answer.text), "mask": kept(answer.text, "mask")}
+    assert words not in quoted(client, left)
+
+
+def test_pictures_are_counted_before_one_is_decoded(client, product, monkeypatch):
+    form = opened(client, product)
+    monkeypatch.setattr(inputs, "bring", lambda *_: pytest.fail("one was decoded"))
+    many = [file(picture(20, 20)) for _ in range(given.MOST + 1)]
+    assert f"more than {given.MOST} pictures" in alert(act(client, form, "add", **{"picture-files": many}))
+
+
 @pytest.mark.parametrize("value", ["nobody:sealed:this", "a" * 64, str(UUID(int=7)), ""])
 def test_nobody_can_name_other_bytes_of_the_store(client, product, value):
     blob = look.store().put(picture())
@@ -310,7 +344,9 @@ def test_a_picture_is_fetched_from_an_address_of_the_catalogue_and_from_no_other
         ("https://[::1]/a.png", "no https address"),
         ("https://10.0.0.7/a.png", "no https address"),
         ("https://me.localhost/a.png", "no https address"),
-        ("https://cdn.example.com:8443/a.png", "cannot be"),
+        ("https://cdn.example.com:8443/a.png", "port 443"),
+        ("https://[1]/a.png", "cannot be reached"),
+        ("https://cdn.example.com:x/a.png", "cannot be reached"),
         ("file:///etc/passwd", "no https address"),
     ],
 )
@@ -462,6 +498,24 @@ def test_settings_that_cannot_be_had_any_more_are_named(client, product):
     notice = page[page.index('id="ask-notice"') :][:600]
     assert "not in the store any more" in notice and "another model is chosen" in notice
     assert kept(page) == []
+
+
+def test_a_page_that_is_loaded_again_decodes_no_picture_again(client, product, monkeypatch):
+    form = added(client, opened(client, product), picture(321, 123))
+    page = f"/products/{product.sku}?reuse={made_of(client, product, form).pk}"
+    inputs._SHOWN.clear()
+
+    def full(_store: object, _content: bytes) -> str:
+        raise StoreFull("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(look.store()), "put", full)
+        answer = client.get(page, headers=PAGE)
+        assert answer.status_code == 200 and "disk is full" in answer.text
+    assert len(kept(client.get(page, headers=PAGE).text)) == 1
+    monkeypatch.setattr(inputs, "_small", lambda _: pytest.fail("it was decoded again"))
+    monkeypatch.setattr(type(look.store()), "put", full)
+    assert len(kept(client.get(page, headers=PAGE).text)) == 1
 
 
 def test_settings_of_another_products_image_are_not_taken(client, provider, product):

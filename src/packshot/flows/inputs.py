@@ -2,7 +2,7 @@
 at an address of the catalogue."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import cast
 from urllib.parse import urlsplit
@@ -22,6 +22,9 @@ from packshot.providers.http import Blocked, CallFailed, Deadline, GuardedClient
 
 SHOWN_SPEC = "webp-640"  # the copy of a brought picture that a form shows
 FETCH_S = 20.0
+# The small copies of pictures that went along before, by the blob of the picture.
+_SHOWN: dict[str, str] = {}
+_SHOWN_MOST = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,33 @@ def bring(content: bytes, actor: Actor, role: Role = "image") -> Brought:
     that cannot be decoded is refused before anything is paid for it."""
     if not actor.may("generate"):
         raise BadInput("your role may not generate images")
+    shown = _small(content)
+    return Brought(of_file(content, actor, role), look.store().put(shown))
+
+
+def again(given: Given, actor: Actor) -> Brought:
+    """A picture that went with an earlier request, to go with another. Raises BadInput when it is gone."""
+    if not actor.may("generate"):
+        raise BadInput("your role may not generate images")
+    # A page may be loaded often: the picture was looked at when it came, and its small copy stands.
+    shown = _SHOWN.get(given.blob)
+    try:
+        if shown is None or not look.store().exists(shown):
+            shown = look.store().put(_small(look.store().get(given.blob)))
+            if len(_SHOWN) >= _SHOWN_MOST:
+                _SHOWN.clear()
+            _SHOWN[given.blob] = shown
+        elif not look.store().exists(given.blob):
+            raise MissingBlob(given.blob)
+    except MissingBlob:
+        raise BadInput(
+            "a picture of that image is not in the store any more; bring it again", field="inputs"
+        ) from None
+    return Brought(replace(given, image_id=None, handle=None), shown)
+
+
+def _small(content: bytes) -> bytes:
+    """The copy by which a page shows a picture. Raises BadInput for what cannot be decoded."""
     # What somebody brings was made we know not how; this copy never leaves the site, and only has to say so
     # that it is a copy by rule.
     xmp = write_xmp(Provenance("algorithmicMedia", "packshot"))
@@ -71,35 +101,26 @@ def bring(content: bytes, actor: Actor, role: Role = "image") -> Brought:
         (shown,) = look.decoder().make(content, (SHOWN_SPEC,), xmp=xmp).renditions
     except (BadImage, DecoderDied) as problem:
         raise BadInput(f"this picture cannot be used: {problem}", field="inputs") from problem
-    return Brought(of_file(content, actor, role), look.store().put(shown.content))
-
-
-def again(given: Given, actor: Actor) -> Brought:
-    """A picture that went with an earlier request, to go with another. Raises BadInput when it is gone."""
-    try:
-        content = look.store().get(given.blob)
-    except MissingBlob:
-        raise BadInput(
-            "a picture of that image is not in the store any more; bring it again", field="inputs"
-        ) from None
-    return bring(content, actor, given.role)
+    return shown.content
 
 
 async def fetch(address: str) -> bytes:
-    """The bytes at an address of the catalogue: by https, of a public host, without redirects.
+    """The bytes at an address of the catalogue: by https on port 443, of a public host, without redirects.
 
     Raises BadInput. Whoever imports a catalogue writes its addresses, so none may lead to a machine of this
     network.
     """
-    parts = urlsplit(address)
     client = None
     try:
+        parts = urlsplit(address)
+        if parts.port not in (None, 443):
+            raise Blocked("not port 443")
         if parts.scheme != "https" or _is_this_machine(parts.hostname or ""):
             raise Blocked("not https")
         client = GuardedClient(f"https://{parts.netloc}")
         answer = await client.get(address, deadline_s=FETCH_S, max_bytes=MAX_BYTES)
     except Blocked:
-        problem = "it is no https address of a public host, and no other is fetched"
+        problem = "it is no https address of a public host on port 443, and no other is fetched"
     except TooLarge:
         problem = f"it is larger than {MAX_BYTES // 2**20} MiB"
     except Redirected:

@@ -59,6 +59,7 @@ MOST_EACH = 4
 BOX = ("25", "25", "50", "50")
 _SIDES = ("left", "top", "width", "height")
 _OPTION_CHARS = 10_000
+_GONE = "a picture of this form is gone; add it again"
 # Of several chosen providers: each of them, or one, and the next when it refuses or is down.
 EACH = "each"
 HOWS: tuple[tuple[str, str], ...] = (
@@ -112,7 +113,7 @@ def wishes_of(given: QueryDict) -> Wishes:
         prompt=given.get("prompt", "").replace("\r\n", "\n")[: prompts.PROMPT_CHARS]
         if "prompt" in given
         else None,
-        images=min(max(int(each), 1), MOST_EACH) if each.isascii() and each.isdigit() else 1,
+        images=min(max(int(each[:4]), 1), MOST_EACH) if each.isascii() and each.isdigit() else 1,
         shape=_shape_of(given),
         agreed={
             name: int(amount)
@@ -454,16 +455,17 @@ def pictures(request: HttpRequest) -> HttpResponse:
         return redirect("products")
     wishes, actor, now = wishes_of(request.POST), actor_of(request), read_now()
     source = _source(wishes)
-    problem = ""
+    problem, taken = _sentence(BadInput(_GONE)) if wishes.pictures.gone else "", False
     try:
         marks = along.marks_of(_cards_of(wishes)) or "white"
         changed = along.change(request, wishes.pictures, actor, source.addresses, marks)
         wishes = replace(wishes, pictures=changed)
+        taken = True
     except (BadInput, blobs.StoreDown, blobs.StoreFull) as trouble:
         problem = _sentence(trouble)
     if "HX-Request" not in request.headers:
         return _show(request, wishes, now, problem=problem, status=422 if problem else 200)
-    shown = replace(_picture_field(wishes, source, problem), requotes="" if problem else uuid4().hex)
+    shown = replace(_picture_field(wishes, source, problem), requotes=uuid4().hex if taken else "")
     return HttpResponse(
         render_to_string("live/ask_pictures.html", {"field": shown}, request), status=422 if problem else 200
     )
@@ -525,6 +527,8 @@ def _show(
     part: str = "live/ask.html",
 ) -> HttpResponse:
     """The form, drawn afresh with a fresh key, on the page that asked or as a page of its own."""
+    # It carries what there is, and says what is missing once.
+    wishes = replace(wishes, pictures=replace(wishes.pictures, gone=0))
     drawn = draw(wishes, actor_of(request), now, problem=problem)
     if "HX-Request" in request.headers:
         return HttpResponse(render_to_string(part, {"form": drawn}, request), status=status)
@@ -620,7 +624,7 @@ def _reused(wishes: Wishes, was: Settings, actor: Actor, now: Now) -> tuple[Wish
     pictures = Pictures()
     try:
         pictures = along.of_stored(given_of(was.inputs), actor)
-    except (BadInput, blobs.StoreDown) as trouble:
+    except (BadInput, blobs.StoreDown, blobs.StoreFull) as trouble:
         notices.append(_sentence(trouble))
     filled = replace(
         wishes,
@@ -1057,6 +1061,8 @@ def _chosen(wishes: Wishes) -> list[ProductRow]:
 
 def _asks(wishes: Wishes, chosen: Sequence[ProductRow], known: Sequence[TemplateRow]) -> Iterator[Ask]:
     """One ask per provider, or one of all of them where one is to be chosen."""
+    if wishes.pictures.gone:
+        raise BadInput(_GONE, field="inputs")
     own, fit, seed = wishes.prompt, None, _seed(wishes)
     pictures = wishes.pictures.given
     if own is not None:

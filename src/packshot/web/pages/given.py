@@ -31,7 +31,6 @@ _SALT = "packshot.given"
 KEPT_S = 7 * 24 * 3600
 MOST = 16  # that any model takes
 _NAME_CHARS = 60
-_FILES: Mapping[str, Role] = {"picture-files": "image", "mask-file": "mask"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +53,7 @@ class Pictures:
 
     images: tuple[Along, ...] = ()
     mask: Along | None = None
+    gone: int = 0  # of those that the form carries; it is not asked with less than it showed
 
     @property
     def given(self) -> tuple[Given, ...]:
@@ -64,11 +64,13 @@ class Pictures:
 
 
 def pictures_of(form: QueryDict) -> Pictures:
-    """The pictures that a form carries. One whose seal is broken or too old is not among them."""
-    images, mask = form.getlist("picture")[:MOST], form.get("mask", "")
+    """The pictures that a form carries. One whose seal is broken or too old is counted as gone."""
+    carried, mask = [each for each in form.getlist("picture") if each], form.get("mask", "")
+    images = carried[:MOST]
     here = inputs.of_images([found for each in (*images, mask) if (found := listing.id_of(each))])
-    shown = (_along(each, "image", here) for each in images)
-    return Pictures(tuple(each for each in shown if each), _along(mask, "mask", here) if mask else None)
+    shown = tuple(opened for each in images if (opened := _along(each, "image", here)))
+    covers = _along(mask, "mask", here) if mask else None
+    return Pictures(shown, covers, len(carried) - len(shown) + bool(mask and covers is None))
 
 
 def of_stored(stored: Sequence[Given], actor: Actor) -> Pictures:
@@ -159,14 +161,12 @@ def with_files(request: HttpRequest, now: Pictures, actor: Actor) -> Pictures:
     """`now` with the files that came with the form."""
     if was_cut(request):
         raise BadInput(f"a picture may have at most {MAX_BYTES // 2**20} MB", field="inputs")
-    brought = {
-        role: [_brought(each, actor, role) for each in request.FILES.getlist(field)]
-        for field, role in _FILES.items()
-    }
-    images = (*now.images, *brought["image"])
-    if len(images) > MOST:
+    files, masked = request.FILES.getlist("picture-files"), request.FILES.getlist("mask-file")[-1:]
+    # Counted before one of them is decoded.
+    if len(now.images) + len(files) > MOST:
         raise BadInput(f"no model takes more than {MOST} pictures", field="inputs")
-    return Pictures(images, brought["mask"][-1] if brought["mask"] else now.mask)
+    images = (*now.images, *(_brought(each, actor, "image") for each in files))
+    return replace(now, images=images, mask=_brought(masked[0], actor, "mask") if masked else now.mask)
 
 
 def _brought(file: "UploadedFile[Any]", actor: Actor, role: Role) -> Along:
@@ -179,7 +179,7 @@ def _brought(file: "UploadedFile[Any]", actor: Actor, role: Role) -> Along:
 
 def _fetched(which: str, addresses: Sequence[str], actor: Actor) -> Along:
     """By its number among the product's own: a form cannot say where to."""
-    if not which.isdecimal() or int(which) >= len(addresses):
+    if not which.isdecimal() or len(which) > 3 or int(which) >= len(addresses):
         raise BadInput("this product has no such address", field="inputs")
     address = addresses[int(which)]
     content = async_to_sync(inputs.fetch)(address)
