@@ -1,6 +1,7 @@
 """What is done to many generations of the Queue: asked about with its number and price, accepted, followed,
 aborted, taken back; and every action there was, with what became of each of its items."""
 
+import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
@@ -118,7 +119,7 @@ def cancel(request: HttpRequest) -> HttpResponse:
 def reprioritise(request: HttpRequest) -> HttpResponse:
     """Have what waits taken earlier or later."""
     text = request.POST.get("priority", "0")
-    priority = int(text) if text.lstrip("-").isdecimal() and len(text) < 5 else 0
+    priority = int(text) if re.fullmatch(r"-?\d{1,3}", text, re.ASCII) else 0
     return _act(request, Order("reprioritise", priority=priority))
 
 

@@ -122,7 +122,10 @@ def _find(sku: str) -> ProductFacts:
 
 def _context_of_referer(request: HttpRequest) -> str:
     """The filter of the list that one comes from, which then stands in this page's address too."""
-    referer = urlsplit(request.headers.get("Referer", ""))
+    try:
+        referer = urlsplit(request.headers.get("Referer", ""))
+    except ValueError:  # brackets around what is no address
+        return ""
     if (
         request.method != "GET"
         or "HX-Request" in request.headers

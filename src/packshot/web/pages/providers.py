@@ -152,7 +152,7 @@ def _cell(value: float | None) -> str:
 
 def _days(request: HttpRequest) -> int:
     given = request.GET.get("days", "1")
-    return int(given) if given.isascii() and given.isdigit() and int(given) in WINDOWS else 1
+    return int(given) if given in map(str, WINDOWS) else 1
 
 
 def _windows(address: str, days: int) -> list[Choice]:

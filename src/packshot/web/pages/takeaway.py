@@ -42,7 +42,7 @@ def archive(request: HttpRequest) -> HttpResponseBase:
     sought = sought_of(request.GET)
     try:
         width = request.GET.get("w", "")
-        size = export.size(request.GET.get("format", "jpeg"), int(width) if width.isdecimal() else None)
+        size = export.size(request.GET.get("format", "jpeg"), int(width[:6]) if width.isdecimal() else None)
         export.must_fit_a_zip(sought)
     except BadInput as problem:
         return _words(400, f"{problem}.")
