@@ -64,7 +64,7 @@ def rows(content: bytes) -> list[dict[str, str]]:
 
 
 def test_the_sheet_names_each_active_image_with_its_lasting_address_and_origin(provider, visitor):
-    first, second = active(provider, "A/1"), active(provider, "=cmd()")
+    first, second = active(provider, "A/1"), active(provider, "＝cmd()")
     story.land(build.sent(provider))  # of a product that shows none
     answer = visitor.get("/products.csv")
     assert answer.status_code == 200
@@ -75,7 +75,7 @@ def test_the_sheet_names_each_active_image_with_its_lasting_address_and_origin(p
     assert (row["sku"], row["simulated"]) == ("A/1", "yes")
     assert row["digital_source_type"] == "algorithmicMedia"
     assert row["url"].endswith("/i/A/1")
-    assert found[str(second.pk)]["sku"] == "'=cmd()"
+    assert found[str(second.pk)]["sku"] == "'＝cmd()"
 
 
 def test_a_list_s_filter_says_what_is_taken(provider, visitor):

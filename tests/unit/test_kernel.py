@@ -8,6 +8,7 @@ import pytest
 from packshot.kernel.errors import REMEDIES
 from packshot.kernel.ids import uuid7
 from packshot.kernel.redaction import Redact, redact
+from packshot.kernel.spreadsheet import harmless
 
 
 def test_ids_of_one_process_sort_in_the_order_they_were_made_and_never_repeat():
@@ -63,3 +64,9 @@ def test_every_class_of_failure_has_a_remedy_in_words():
 
     assert set(REMEDIES) == set(get_args(ErrorKind))
     assert all(text.endswith(".") for text in REMEDIES.values())
+
+
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"])
+def test_words_that_a_spreadsheet_would_calculate_stay_words(sign: str) -> None:
+    assert harmless(f"{sign}1+1") == f"'{sign}1+1"
+    assert harmless(f"1{sign}1") == f"1{sign}1"

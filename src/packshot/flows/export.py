@@ -19,6 +19,7 @@ from packshot.flows import delivery
 from packshot.imaging.renditions import MEDIA_TYPES, DecoderDied
 from packshot.imaging.sealing import NotSealed
 from packshot.kernel.errors import BadInput
+from packshot.kernel.spreadsheet import harmless
 
 PAGE = 500
 # A ZIP keeps a line for each of its files until its end.
@@ -96,13 +97,8 @@ def line(image: ActiveImage, file: str = "") -> bytes:
 
 def _line(cells: list[str]) -> bytes:
     written = io.StringIO()
-    csv.writer(written).writerow([_harmless(each) for each in cells])
+    csv.writer(written).writerow([harmless(each) for each in cells])
     return written.getvalue().encode()
-
-
-def _harmless(text: str) -> str:
-    """What a spreadsheet would take for a formula is quoted, so that it stays a word."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
 # -- ZIP --------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 
-_BEGINS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+from packshot.kernel.spreadsheet import harmless
 
 
 def lines(rows: Iterable[Sequence[object]]) -> str:
@@ -28,5 +28,4 @@ def cell(value: object) -> str:
         return f"{value:f}"
     if isinstance(value, int | float):
         return str(value)
-    text = str(value).replace("\0", "")
-    return f"'{text}" if text.startswith(_BEGINS_A_FORMULA) else text
+    return harmless(str(value).replace("\0", ""))

@@ -23,7 +23,7 @@ const offer = (blob, name) => {
 /* A cell that a spreadsheet could take for a formula is text. */
 const cell = (text) => {
   const plain = text.trim().replace(/\s+/g, " ");
-  const safe = /^[=+\-@]/.test(plain) && !/^-?[\d.,]+%?$/.test(plain) ? `'${plain}` : plain;
+  const safe = /^[=+\-@＝＋－＠]/.test(plain) && !/^-?[\d.,]+%?$/.test(plain) ? `'${plain}` : plain;
   return /[",\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 };
 
