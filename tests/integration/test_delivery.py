@@ -320,6 +320,19 @@ def test_another_choice_shows_at_once_and_signposts_handed_out_before_still_lead
     assert shopper.get(after).status_code == shopper.get(before).status_code == 200
 
 
+def test_what_was_archived_is_gone_at_once_also_from_memory(provider, door, chores, monkeypatch):
+    image = active(provider)
+    url = ask(door, "/i/TEA-1.webp")[1]["location"]
+    assert ask(door, url)[0] == 200
+    monkeypatch.setattr(web, "SURE_FOR_S", -1.0)
+    # Another choice leads on; a product that is taken out of the catalogue does not, whatever it showed last.
+    Product.objects.filter(pk=image.product_id).update(active_image_id=None)
+    assert ask(door, url)[0] == 200
+    Product.objects.filter(pk=image.product_id).update(archived_at=timezone.now())
+    assert ask(door, url)[0] == 404
+    assert door._kept == {} and door._kept_bytes == 0
+
+
 def test_the_site_can_keep_its_images_to_itself(provider, door, chores, monkeypatch):
     image = active(provider)
     url = ask(door, "/i/TEA-1.webp")[1]["location"]

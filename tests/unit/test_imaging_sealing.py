@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import c2pa
 import pytest
@@ -20,7 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from packshot.imaging import signing
+from packshot.imaging import sealing, signing
 from packshot.imaging.provenance import VOCABULARY, Provenance, SourceType, read_xmp, source_type, write_xmp
 from packshot.imaging.renditions import Decoder, Rendition
 from packshot.imaging.sealing import NotSealed, Sealer, has_manifest
@@ -218,6 +218,30 @@ def test_what_signs_is_replaced_when_it_dies(decoder: Decoder, identity: Identit
         assert sealer.pid != first
         environment = Path(f"/proc/{sealer.pid}/environ").read_bytes()
         assert b"DATABASE" not in environment and b"SECRET" not in environment
+
+
+def test_a_manifest_that_kills_what_reads_it_does_not_keep_its_image_from_being_signed(
+    decoder: Decoder, sealer: Sealer, identity: Identity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = signed_by_provider(sealer, tmp_path)
+    (copy, *_) = copies(decoder)
+    ask, asked = sealing._ask, []
+
+    def die_of_a_manifest(asks: IO[bytes], answers: IO[bytes], parts: tuple[bytes, ...]) -> bytes:
+        asked.append(parts[-1])
+        if parts[-1]:
+            raise EOFError
+        return ask(asks, answers, parts)
+
+    monkeypatch.setattr(sealing, "_ask", die_of_a_manifest)
+    sealed = sealer.seal(copy.content, copy.media_type, MADE, identity, original=original)
+    assert asked == [original, b""]
+    state, report = read(sealed, copy.media_type)
+    assert state == "Valid"
+    assert actions(report)[0]["digitalSourceType"] == VOCABULARY + "trainedAlgorithmicMedia"
+    # A photo that nobody edited is nothing without where it came from.
+    with pytest.raises(NotSealed, match="not delivered"):
+        sealer.seal(copy.content, copy.media_type, Provenance(None, "x"), identity, original=original)
 
 
 def test_bytes_that_are_no_image_are_not_signed(sealer: Sealer, identity: Identity) -> None:

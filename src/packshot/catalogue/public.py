@@ -95,6 +95,7 @@ class Published:
 
     media_type: str
     public: bool  # its image is active now
+    archived: bool  # of a product that was taken out of the catalogue
 
 
 def published(blob: str) -> Published | None:
@@ -103,7 +104,11 @@ def published(blob: str) -> Published | None:
         """
         SELECT rendition.media_type, EXISTS (
             SELECT 1 FROM packshot_product AS product
-            WHERE product.active_image_id = rendition.image_id AND product.archived_at IS NULL) AS public
+            WHERE product.active_image_id = rendition.image_id AND product.archived_at IS NULL) AS public,
+            EXISTS (
+                SELECT 1 FROM packshot_image AS image JOIN packshot_product AS product
+                ON product.id = image.product_id
+                WHERE image.id = rendition.image_id AND product.archived_at IS NOT NULL)
         FROM packshot_rendition AS rendition
         WHERE rendition.blob = %s AND starts_with(rendition.spec, %s)
         ORDER BY public DESC LIMIT 1

@@ -59,6 +59,26 @@ class Sealer(BoundedChild):
         """`content` with a manifest that says `provenance`, read back and found valid. The manifest of the
         `original` that it was made from goes in as an ingredient. Raises NotSealed."""
         parent = original if provenance.source is None or has_manifest(original) else b""
+        try:
+            return self._sealed(content, media_type, provenance, identity, parent)
+        except ChildDied as how:
+            # A manifest that kills its reader must not keep its image from ever being delivered. A photo that
+            # nobody edited is nothing but its origin: it is not signed without.
+            if not parent or provenance.source is None:
+                raise NotSealed(f"What signs images {how}; the copy is not delivered.") from None
+        try:
+            return self._sealed(content, media_type, provenance, identity, b"")
+        except ChildDied as how:
+            raise NotSealed(f"What signs images {how}; the copy is not delivered.") from None
+
+    def _sealed(
+        self,
+        content: bytes,
+        media_type: RenditionType,
+        provenance: Provenance,
+        identity: Identity,
+        parent: bytes,
+    ) -> bytes:
         order = {
             "media_type": media_type,
             "source": None if provenance.source is None else VOCABULARY + provenance.source,
@@ -67,10 +87,7 @@ class Sealer(BoundedChild):
             "original_type": read_header(parent).media_type if parent else None,
         }
         parts = (json.dumps(order).encode(), identity.chain, identity.key, content, parent)
-        try:
-            return self.talk(lambda asks, answers: _ask(asks, answers, parts))
-        except ChildDied as how:
-            raise NotSealed(f"What signs images {how}; the copy is not delivered.") from None
+        return self.talk(lambda asks, answers: _ask(asks, answers, parts))
 
 
 def has_manifest(content: bytes) -> bool:

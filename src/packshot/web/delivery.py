@@ -238,7 +238,8 @@ class Delivery:
             self._forget(blob)
             return None
         if not found.public:
-            if kept is None or now - kept.public_at > LEADS_ON_S:
+            # What was taken out of the catalogue leads nowhere; another choice has signposts on the way.
+            if kept is None or found.archived or now - kept.public_at > LEADS_ON_S:
                 self._forget(blob)
                 return None
             kept.looked_at = now
