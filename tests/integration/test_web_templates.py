@@ -138,9 +138,27 @@ def test_everything_the_database_can_say_has_a_word():
     assert words.PROVIDER_STATES.keys() == set(get_args(ProviderState))
 
 
+def scripts(*parts: str) -> set[str]:
+    """The scripts that these templates name."""
+    return {
+        name
+        for part in parts
+        for name in re.findall(r"static\('([a-z./-]+\.js)'\)", (WEB / "templates" / part).read_text("utf-8"))
+    }
+
+
 def test_a_first_visit_weighs_little():
     weight = {path: len(asset.zipped or asset.content) for path, asset in assets().by_path.items()}
-    assert sum(size for path, size in weight.items() if path.endswith(".js")) < 40_000
+    layout = (WEB / "templates" / "layouts" / "page.html").read_text("utf-8")
+    (preloaded,) = re.findall(r"for name in \(([^)]*)\)", layout)
+    everywhere = scripts("layouts/page.html", "layouts/desk.html")
+    everywhere |= {f"{name}.js" for name in re.findall(r'"([a-z]+)"', preloaded)}
+    pages = sorted(path.name for path in (WEB / "templates" / "pages").iterdir())
+    named = everywhere.union(*(scripts(f"pages/{page}") for page in pages))
+    assert {path for path in weight if path.endswith(".js")} - named == {"charts.js"}, "loaded when asked for"
+    for page in pages:
+        loaded = everywhere | scripts(f"pages/{page}")
+        assert sum(weight[name] for name in loaded) < 40_000, page
     assert sum(size for path, size in weight.items() if path.endswith(".css")) < 20_000
     assert sum(size for path, size in weight.items() if path.endswith(".woff2")) < 60_000
 
