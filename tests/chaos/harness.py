@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import select
 import shutil
 import signal
@@ -284,6 +285,8 @@ class Site:
     def dismiss(self, *pids: int, within_s: float = 30.0) -> None:
         """SIGTERM to each; returns when all have drained and ended well."""
         for pid in pids:
+            # One that was born a moment ago hears nothing yet, and would be killed.
+            wait_for(f"pay process {pid} to hear signals", lambda pid=pid: _hears(pid), within_s=within_s)
             os.kill(pid, signal.SIGTERM)
         for pid in pids:
             code = wait_for(
@@ -495,6 +498,16 @@ def stands_still(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
     except OSError:
         return False
+
+
+def _hears(pid: int) -> bool:
+    """Whether a process has a handler of its own for SIGTERM, or has ended."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return True
+    caught = int(re.findall(r"^SigCgt:\s*([0-9a-f]+)$", status, re.MULTILINE)[0], 16)
+    return bool(caught >> (signal.SIGTERM - 1) & 1) or "State:\tZ" in status
 
 
 def _told(code: int | None) -> tuple[str, int] | None:
