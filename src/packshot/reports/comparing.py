@@ -1,6 +1,5 @@
 """The images of a product with everything by which they can be held against each other."""
 
-import json
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -8,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from packshot.kernel.money import dollars
-from packshot.reports.sql import read
+from packshot.reports.sql import document, read
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +77,4 @@ def compared(product_id: UUID, *, limit: int) -> list[Compared]:
         product=product_id,
         limit=limit,
     )
-    # A raw cursor gives jsonb as text.
-    return [
-        replace(row, options=json.loads(row.options) if isinstance(row.options, str) else row.options)
-        for row in rows
-    ]
+    return [replace(row, options=document(row.options)) for row in rows]

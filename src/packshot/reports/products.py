@@ -1,6 +1,5 @@
 """What the page of one product shows: its facts, every image with how it came about, what is being made."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -9,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from packshot.kernel.money import dollars
+from packshot.reports.sql import document
 from packshot.reports.sql import read as _read
 
 
@@ -155,22 +155,17 @@ def product_by_id(product_id: UUID) -> ProductFacts | None:
 
 def _facts(condition: str, **parameters: object) -> ProductFacts | None:
     rows = _read(ProductFacts, f"{_FACTS} WHERE {condition}", **parameters)
-    # A raw cursor gives jsonb as text.
     return next(
         (
             replace(
                 row,
-                attributes=_document(row.attributes),
-                reference_image_urls=_document(row.reference_image_urls),
+                attributes=document(row.attributes),
+                reference_image_urls=document(row.reference_image_urls),
             )
             for row in rows
         ),
         None,
     )
-
-
-def _document(value: Any) -> Any:
-    return json.loads(value) if isinstance(value, str) else value
 
 
 def images_of(product_id: UUID, limit: int) -> list[ProductImage]:
@@ -182,7 +177,7 @@ def settings_of(image_id: UUID, product_id: UUID) -> Settings | None:
     """What this image of this product was asked for with; None for one that nobody asked for."""
     rows = _read(Settings, _SETTINGS, image=image_id, product=product_id)
     return next(
-        (replace(row, options=_document(row.options), inputs=_document(row.inputs)) for row in rows), None
+        (replace(row, options=document(row.options), inputs=document(row.inputs)) for row in rows), None
     )
 
 

@@ -1,5 +1,6 @@
 """How reports read: one statement in, finished values out."""
 
+import json
 from typing import Any, TypeVar
 
 from django.db import connection
@@ -13,6 +14,11 @@ def read(kind: type[_Row], sql: str, **parameters: Any) -> list[_Row]:
         cursor.execute(sql, parameters or None)
         names = [column.name for column in cursor.description]
         return [kind(**dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
+
+
+def document(value: Any) -> Any:
+    """What a jsonb column holds: a raw cursor gives it as text."""
+    return json.loads(value) if isinstance(value, str) else value
 
 
 def containing(text: str) -> str:

@@ -23,6 +23,7 @@ from packshot.reports import attention
 from packshot.reports.attention import ISSUES, Issue, Needing, Tally, Wanted
 from packshot.web import live, words
 from packshot.web.answers import Toast, Undo, answer, refuse
+from packshot.web.jinja import provider_name
 from packshot.web.live import Topic
 from packshot.web.pages import generate, products
 from packshot.web.pages.products import Tab
@@ -218,11 +219,11 @@ def _why(product: Needing) -> str:
     """What is wrong, in the words of whoever has to decide."""
     match product.issue:
         case "uncertain":
-            return f"A call to {_label(product.provider)} was cut"
+            return f"A call to {provider_name(product.provider)} was cut"
         case "generation_failed":
             error = words.ERRORS.get(product.error_kind, "failed")  # type: ignore[call-overload]
             times = f", {words.count(product.failures)} times in a row" if product.failures > 1 else ""
-            return f"{_label(product.provider)}: {error}{times}"
+            return f"{provider_name(product.provider)}: {error}{times}"
         case "no_image" | "placeholder" if product.newest_image_id:
             return "Images are made, none is chosen"
         case "no_image":
@@ -236,11 +237,6 @@ def _why(product: Needing) -> str:
             return f"{product.scorer} gave {product.score:.0f} of 100" if product.score is not None else ""
         case "old_image":
             return f"Made {words.day(product.image_at.date())}" if product.image_at else ""
-
-
-def _label(provider: str) -> str:
-    adapter = quoting().get(provider)
-    return adapter.label if adapter else provider
 
 
 def _fix(product: Needing, prices: Mapping[UUID, int | None], now: generate.Now, actor: Actor) -> Fix | None:
