@@ -4,17 +4,16 @@ from functools import cache
 from uuid import UUID
 
 import pyvips
-from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.db import transaction
 
 from packshot import catalogue, events
 from packshot.accounts.models import User
-from packshot.blobs import BlobStore, open_store
 from packshot.catalogue.models import Image
 from packshot.events import Happening
 from packshot.flows import admit
 from packshot.flows.close import Completion, Stored
+from packshot.flows.look import store
 from packshot.generations import Claim
 from packshot.kernel.errors import Refused
 from packshot.kernel.money import micros
@@ -47,9 +46,8 @@ def begin(provider: StandIn, process_id: UUID, most: int = 100) -> list[Claim]:
 
 def land(claim: Claim, *, cost: str = "0.04", number: int = 0, look: bool = True) -> Image:
     """The call ends with an image; with `look` its thumbnail is made too."""
-    store = _store()
     content = _picture(number, 640, ".png")
-    stored = Stored(store.put(content), "image/png", 640, 640, len(content))
+    stored = Stored(store().put(content), "image/png", 640, 640, len(content))
     build.end(Completion(claim.attempt_id, images=(stored,), cost_micros=micros(cost), request_id="req"))
     image = Image.objects.get(attempt_id=claim.attempt_id)
     if look:
@@ -60,7 +58,7 @@ def land(claim: Claim, *, cost: str = "0.04", number: int = 0, look: bool = True
 def make_thumbnail(image: Image, number: int = 0) -> str:
     """The 320 px rendition that lists show. Returns its hash."""
     content = _picture(number, 320, ".webp")
-    blob = _store().put(content)
+    blob = store().put(content)
     made = catalogue.MadeRendition("webp-320", blob, "image/webp", 320, 320, len(content))
     with transaction.atomic():
         catalogue.keep_renditions(image.id, [made])
@@ -76,11 +74,6 @@ def refuse(claim: Claim, reason: str = "the prompt names another brand") -> None
 @cache
 def _hash() -> str:
     return make_password(PASSWORD)
-
-
-@cache
-def _store() -> BlobStore:
-    return open_store(settings.BLOB_URL)
 
 
 def _picture(number: int, side: int, suffix: str) -> bytes:

@@ -17,7 +17,7 @@ from django.utils import timezone
 from packshot import blobs, generations, reports
 from packshot.accounts import Actor
 from packshot.catalogue.models import Image
-from packshot.flows import admit, generate, look
+from packshot.flows import admit, generate
 from packshot.flows.check import check
 from packshot.flows.close import Completion, close
 from packshot.flows.desk import Desk
@@ -77,7 +77,6 @@ def simulator(config: SimulatorConfig) -> Iterator[Control]:
 @pytest.fixture
 def desk(simulator: Control, settings, tmp_path: Path) -> Desk:
     settings.BLOB_URL = f"file://{tmp_path / 'blobs'}"
-    look.store.cache_clear()
     build.provider_row("openai")
     build.budget("10")
     client = GuardedClient(simulator.openai_url)

@@ -15,7 +15,6 @@ from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
 from django.db import connection, connections, transaction
 
 from packshot import blobs, generations
-from packshot.flows import look
 from packshot.flows.check import check
 from packshot.flows.desk import Desk
 from packshot.flows.upkeep import Timers
@@ -67,7 +66,6 @@ def site() -> Iterator[str]:
 def desk(simulator: Control, site: str, settings, tmp_path: Path) -> Desk:
     settings.CALLBACK_URL = site
     settings.BLOB_URL = f"file://{tmp_path / 'blobs'}"
-    look.store.cache_clear()
     build.provider_row("flux")
     build.budget("10")
     client = GuardedClient(simulator.flux_url, hosts=Flux.hosts)

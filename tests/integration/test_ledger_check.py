@@ -30,9 +30,7 @@ pytestmark = pytest.mark.django_db
 def images(tmp_path, settings):
     """A store of images of this test's own."""
     settings.BLOB_URL = f"file://{tmp_path / 'blobs'}"
-    look.store.cache_clear()
     yield tmp_path / "blobs"
-    look.store.cache_clear()
 
 
 @pytest.fixture

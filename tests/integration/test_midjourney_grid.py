@@ -40,7 +40,6 @@ def simulator(tmp_path: Path) -> Iterator[Control]:
 def desk(simulator: Control, settings, tmp_path: Path) -> Iterator[Desk]:
     settings.BLOB_URL = f"file://{tmp_path / 'blobs'}"
     settings.SIMULATOR = "on"
-    look.store.cache_clear()
     desks.quoting.cache_clear()
     build.provider_row("midjourney")
     build.budget("10")
@@ -49,7 +48,7 @@ def desk(simulator: Control, settings, tmp_path: Path) -> Iterator[Desk]:
     yield Desk(
         {"midjourney": Midjourney(Account("s", url, simulated=True), client)}, {"midjourney": True}, {}
     )
-    look.store.cache_clear()
+    desks.quoting.cache_clear()
 
 
 def made(desk: Desk, settings, ask: Ask, key: str) -> Image:

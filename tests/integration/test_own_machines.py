@@ -9,7 +9,7 @@ from django.conf import LazySettings
 
 from packshot.accounts import Actor
 from packshot.catalogue import products
-from packshot.flows import administer, desk, generate, look
+from packshot.flows import administer, desk, generate
 from packshot.flows.check import check
 from packshot.flows.generate import Ask
 from packshot.generations.models import Attempt, Generation, ProviderRecord
@@ -57,7 +57,6 @@ def site(settings: LazySettings, tmp_path: Path) -> Iterator[Callable[[str], Mac
 def forget() -> None:
     desk.desk.cache_clear()
     desk.quoting.cache_clear()
-    look.store.cache_clear()
 
 
 def ask(name: str, count: int = 1) -> Ask:

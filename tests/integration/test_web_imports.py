@@ -15,6 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from packshot.accounts.models import AuditEntry
 from packshot.catalogue.models import ImportRecord, Product
 from packshot.events.models import Event
+from packshot.flows import look
 from packshot.web.live import Audience, make_frames
 from packshot.web.pages import imports as pages
 from packshot.web.uploads import up_to_limit
@@ -217,7 +218,7 @@ def test_the_true_figures_are_told_when_the_catalogue_changed_meanwhile(editor):
 
 def test_another_web_process_goes_on_with_it(editor):
     file = sealed(send(editor, GOOD))
-    pages.uploads._store.cache_clear()
+    look._opened.cache_clear()
     other = Client()
     other.cookies = editor.cookies
     assert other.post("/imports/apply", {"file": file}).status_code == 303

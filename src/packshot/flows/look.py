@@ -26,10 +26,14 @@ _SHAPE = re.compile(r"([1-9]\d{0,3}):([1-9]\d{0,3})")
 SPECS = frozenset(FIRST + THEN + LAZY)
 
 
-@functools.cache
 def store() -> blobs.BlobStore:
     """This process's way to the bytes."""
-    return blobs.open_store(settings.BLOB_URL)
+    return _opened(settings.BLOB_URL)
+
+
+@functools.cache
+def _opened(url: str) -> blobs.BlobStore:
+    return blobs.open_store(url)
 
 
 @functools.cache

@@ -8,17 +8,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from uuid import UUID
 
-from django.conf import settings
-
 from packshot.accounts import Actor
-from packshot.blobs import BlobStore, MissingBlob, open_store
+from packshot.blobs import MissingBlob
 from packshot.catalogue import imports
 from packshot.catalogue.formats import shipped_mappings
-from packshot.flows import import_catalogue
+from packshot.flows import import_catalogue, look
 from packshot.flows.import_catalogue import AppliedBefore, ImportPlan
 from packshot.kernel.errors import BadInput
 from packshot.kernel.ids import uuid7
@@ -61,7 +58,7 @@ def keep(
         named = Path(folder) / name  # the importer speaks of the file by its name
         named.symlink_to(content.resolve())
         import_catalogue.look(named, format=format, mapping=mapping, image_base=image_base)
-    return Upload(uuid7(), _store().put_file(content), name, format, mapping, image_base)
+    return Upload(uuid7(), look.store().put_file(content), name, format, mapping, image_base)
 
 
 def plan(upload: Upload, actor: Actor) -> ImportPlan:
@@ -110,15 +107,10 @@ def _on_disk(upload: Upload) -> Iterator[Path]:
         path = Path(folder) / plain_name(upload.file_name)
         try:
             with path.open("wb") as file:
-                for piece in _store().pieces(upload.blob):
+                for piece in look.store().pieces(upload.blob):
                     file.write(piece)
         except MissingBlob:
             raise BadInput(
                 "the uploaded file is not in the store any more; upload it again", field="file"
             ) from None
         yield path
-
-
-@cache
-def _store() -> BlobStore:
-    return open_store(settings.BLOB_URL)

@@ -1,14 +1,13 @@
 """Pictures: renditions only, by the hash of their bytes. What a provider sent is never served as it came."""
 
 import logging
-from functools import cache
 
-from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotModified
 from django.views.decorators.http import require_safe
 
-from packshot.blobs import BlobStore, MissingBlob, StoreDown, open_store
+from packshot.blobs import MissingBlob, StoreDown
 from packshot.catalogue.models import Rendition
+from packshot.flows import look
 from packshot.web.security import CONTENT_SECURITY_POLICY, needs
 
 log = logging.getLogger(__name__)
@@ -29,7 +28,7 @@ def rendition(request: HttpRequest, blob: str, extension: str) -> HttpResponse:
         response = HttpResponseNotModified()
     else:
         try:
-            response = HttpResponse(_store().get(blob), content_type=media_type)
+            response = HttpResponse(look.store().get(blob), content_type=media_type)
         except MissingBlob:
             log.error("rendition %s has no bytes in the blob store", blob)
             raise Http404 from None
@@ -43,8 +42,3 @@ def rendition(request: HttpRequest, blob: str, extension: str) -> HttpResponse:
     response["Cache-Control"] = "private, max-age=31536000, immutable"
     response["Content-Security-Policy"] = f"{CONTENT_SECURITY_POLICY}; sandbox"
     return response
-
-
-@cache
-def _store() -> BlobStore:
-    return open_store(settings.BLOB_URL)
