@@ -4,7 +4,7 @@ import json
 import re
 from html import unescape
 from urllib.parse import parse_qs, urlsplit
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection
@@ -93,9 +93,9 @@ def test_each_state_finds_its_own_and_the_tabs_count_what_they_find(provider):
     by_state = one_of_each(provider)
     shown = {each.id: each.shown for each in finding.find(Sought()).products}
     assert shown == {each.pk: state for state, each in by_state.items()}
-    counts = finding.tally(Sought())
+    counts = finding.tally(Sought()).of
     # The filtered count goes another way through the database, and must come to the same.
-    assert counts == finding.tally(Sought(category="Food"))
+    assert counts == finding.tally(Sought(category="Food")).of
     assert counts[None] == 7
     for state in IMAGE_STATES:
         found = finding.find(Sought(state=state)).products
@@ -125,6 +125,73 @@ def test_words_are_found_in_name_and_sku_as_they_are_written():
     assert {each.id for each in finding.find(Sought("HEMP")).products} == {plain.pk, percent.pk}
     assert [each.id for each in finding.find(Sought("0% hemp_")).products] == [percent.pk]
     assert [each.id for each in finding.find(Sought(plain.sku.upper())).products] == [plain.pk]
+
+
+def test_each_word_is_found_in_name_sku_or_an_attribute_wherever_it_stands():
+    bowl, jug = build.product("Oak bowl"), build.product("Oak jug")
+    Product.objects.filter(pk=bowl.pk).update(
+        attributes={"colour": "Indigo", "sizes": ["S", "XL"], "vegan": True, "height": 12.5}
+    )
+    Product.objects.filter(pk=jug.pk).update(attributes={"colour": "moss", "note": ""})
+
+    def found(text: str) -> set[UUID]:
+        sought = Sought(text)
+        shown = {each.id for each in finding.find(sought).products}
+        assert finding.tally(sought).of[None] == len(shown)
+        return shown
+
+    assert (
+        found("indigo")
+        == found("bowl indigo")
+        == found("INDIGO oak")
+        == found(f"{bowl.sku} 12.5")
+        == {bowl.pk}
+    )
+    assert found("oak") == {bowl.pk, jug.pk}
+    assert found("indigo moss") == set()
+    # A name of an attribute is no word of the product, nor is yes or no.
+    assert found("colour") == found("true") == set()
+
+
+def test_a_letter_or_two_begin_a_word_and_two_characters_of_another_script_are_found_anywhere():
+    bowl, tea = build.product("Oak bowl"), build.product("抹茶碗")
+    for text, expected in (
+        ("bo", {bowl.pk}),
+        ("ow", set()),
+        ("o", {bowl.pk}),
+        ("茶碗", {tea.pk}),
+        ("&", set()),
+    ):
+        assert {each.id for each in finding.find(Sought(text)).products} == expected, text
+
+
+def test_words_of_a_product_follow_its_name_and_its_attributes():
+    product = build.product("Oak bowl")
+    Product.objects.filter(pk=product.pk).update(name="Beech bowl", attributes={"colour": "rust"})
+    assert not finding.find(Sought("oak")).products
+    assert finding.find(Sought("beech rust")).products
+
+
+def test_what_a_common_word_finds_is_counted_so_far_and_said_to_be_more(client, monkeypatch):
+    monkeypatch.setattr(finding, "MOST_COUNTED", 3)
+    for _ in range(4):
+        build.product("Oak bowl")
+    assert finding.tally(Sought("oak")) == finding.Tally(
+        {
+            None: 3,
+            "no-image": 3,
+            "to-choose": 0,
+            "placeholder": 0,
+            "in-progress": 0,
+            "failed": 0,
+            "active": 0,
+        },
+        more=True,
+    )
+    page = client.get("/products?q=oak", headers=PAGE).text
+    assert "3+ products by name" in page
+    assert 'data-total="3" data-more="+"' in page
+    assert finding.tally(Sought()).of[None] == 4
 
 
 def test_a_category_holds_what_is_below_it_and_not_what_begins_alike():

@@ -8,6 +8,8 @@ from uuid import UUID
 
 from django.db import connection
 
+from packshot.kernel import search
+
 ImageState = Literal["no-image", "to-choose", "placeholder", "in-progress", "failed", "active"]
 IMAGE_STATES: tuple[ImageState, ...] = get_args(ImageState)
 # What a product is shown as: the first of its states that says what there is to do, or `shop-image` when the
@@ -19,7 +21,7 @@ Shown = Literal["no-image", "to-choose", "placeholder", "in-progress", "failed",
 class Sought:
     """Which products a list holds: all of them, or those that fit everything that is given."""
 
-    text: str = ""  # in SKU or name, whatever its case
+    text: str = ""  # words, each in SKU, name or an attribute, whatever their case
     category: str = ""  # a path; what is below it counts
     state: ImageState | None = None
 
@@ -60,6 +62,9 @@ class Neighbour:
     sku: str
     name: str
 
+
+# Nobody reads how many products a word finds that is in every other one.
+MOST_COUNTED = 10_000
 
 # As the dashboard and the attention view have it: to a shopper, an image that nobody has chosen is no image.
 _STATES: Mapping[ImageState, str] = {
@@ -143,12 +148,25 @@ def by_ids(product_ids: Sequence[UUID], *, generation_ids: Sequence[UUID] = ()) 
     )
 
 
-def tally(sought: Sought) -> dict[ImageState | None, int]:
-    """How many products fit the text and the category of `sought` in each image state; under None, in all."""
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many products there are in each image state; under None, in all."""
+
+    of: Mapping[ImageState | None, int]
+    more: bool  # there are more than were counted: each number is the least that it can be
+
+
+def tally(sought: Sought) -> Tally:
+    """How many products fit the text and the category of `sought` in each image state. What a text finds is
+    counted up to MOST_COUNTED."""
     condition, parameters = _condition(Sought(sought.text, sought.category))
     if sought.text or sought.category:
         counts = [f"count(*) FILTER (WHERE {each})" for each in _STATES.values()]
-        sql = f"SELECT count(*), {', '.join(counts)} FROM packshot_product AS product WHERE {condition}"
+        parameters["most"] = MOST_COUNTED if sought.text else None
+        sql = f"""
+            SELECT count(*), {", ".join(counts)}
+            FROM (SELECT * FROM packshot_product AS product WHERE {condition} LIMIT %(most)s) AS product
+        """
     else:
         # Each state has an index of its own, much smaller than the products: 3 ms for 10,000, where one look
         # at all of them takes 8.
@@ -160,7 +178,9 @@ def tally(sought: Sought) -> dict[ImageState | None, int]:
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
         row = cursor.fetchone()
-    return dict(zip((None, *_STATES), row, strict=True))
+    return Tally(
+        dict(zip((None, *_STATES), row, strict=True)), more=bool(sought.text) and row[0] == MOST_COUNTED
+    )
 
 
 def ids(sought: Sought, *, limit: int) -> list[UUID]:
@@ -260,8 +280,7 @@ def _condition(sought: Sought) -> tuple[str, dict[str, Any]]:
     """What a product must fit, as SQL on `product`, and its parameters."""
     parts, parameters = ["product.archived_at IS NULL"], dict[str, Any]()
     if sought.text:
-        parts.append("(product.name ILIKE %(text)s OR product.sku ILIKE %(text)s)")
-        parameters["text"] = _containing(sought.text)
+        parts.append(search.all_of("product.words", sought.text, parameters))
     if sought.category:
         parts.append(
             """product.category_id = ANY (ARRAY(
@@ -278,13 +297,6 @@ def _beyond(way: str) -> str:
     """Beyond the product `mark`, wherever its name stands now."""
     return f"""AND (product.name, product.id) {way} (
         SELECT place.name, place.id FROM packshot_product AS place WHERE place.id = %(mark)s)"""
-
-
-def _containing(text: str) -> str:
-    """An ILIKE pattern in which no character is special."""
-    for special in "\\%_":
-        text = text.replace(special, f"\\{special}")
-    return f"%{text}%"
 
 
 def _read(sql: str, parameters: Mapping[str, Any]) -> list[ListedProduct]:

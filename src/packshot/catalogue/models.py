@@ -64,6 +64,14 @@ class Product(models.Model):
         output_field=models.SmallIntegerField(null=True),
         db_persist=True,
     )
+    # What it is found by (sql/product_words.v1.sql): name, SKU and attributes.
+    words = models.GeneratedField(
+        expression=models.Func(
+            "name", "sku", "attributes", function="packshot_product_words", output_field=models.TextField()
+        ),
+        output_field=models.TextField(),
+        db_persist=True,
+    )
     archived_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())

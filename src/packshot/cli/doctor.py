@@ -304,10 +304,10 @@ def _views() -> Finding:
 
 def _search() -> Finding:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT to_regclass('packshot_product_by_words') IS NOT NULL")
+        cursor.execute("SELECT to_regclass('packshot_product_by_all_words') IS NOT NULL")
         (fast,) = cursor.fetchone()
     if fast:
-        return Finding("search", True, "products are found by the trigrams of their names and SKUs")
+        return Finding("search", True, "products are found by the trigrams of their words")
     return Finding(
         "search",
         True,

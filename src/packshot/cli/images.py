@@ -99,7 +99,7 @@ def link(
 
 @app.command("export")
 def export_images(
-    text: Annotated[str, typer.Option(help="Part of a SKU or a name.", metavar="TEXT")] = "",
+    text: Annotated[str, typer.Option(help="Words of SKU, name, attributes.", metavar="TEXT")] = "",
     category: Annotated[str, typer.Option(help="A category, with what is below it.", metavar="PATH")] = "",
     csv: Annotated[
         Path | None, typer.Option(help="Where each image is and came from.", metavar="FILE")

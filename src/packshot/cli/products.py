@@ -3,7 +3,6 @@
 from typing import Annotated
 
 import typer
-from django.db.models import Q
 
 from packshot import accounts, catalogue
 from packshot.catalogue.models import Product
@@ -25,7 +24,7 @@ def products() -> None:
 
 @app.command("list")
 def list_products(
-    text: Annotated[str | None, typer.Option(help="Part of a SKU or a name.", metavar="TEXT")] = None,
+    text: Annotated[str | None, typer.Option(help="Words of SKU, name, attributes.", metavar="TEXT")] = None,
     without_image: Annotated[
         bool, typer.Option("--without-image", help="Those that have no active image.")
     ] = False,
@@ -35,7 +34,8 @@ def list_products(
     """List products by SKU, archived ones left out."""
     found = Product.objects.filter(archived_at=None)
     if text:
-        found = found.filter(Q(sku__icontains=text) | Q(name__icontains=text))
+        for word in text.split():
+            found = found.filter(words__icontains=word)
     if without_image:
         found = found.filter(active_image=None)
     rows = [

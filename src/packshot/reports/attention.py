@@ -12,7 +12,8 @@ from uuid import UUID
 
 from django.db import connection
 
-from packshot.reports.sql import containing, read
+from packshot.kernel import search
+from packshot.reports.sql import read
 
 Issue = Literal[
     "uncertain", "generation_failed", "no_image", "placeholder", "rejected", "low_score", "old_image"
@@ -217,8 +218,10 @@ def _fits(wanted: Wanted) -> tuple[str, dict[str, Any]]:
     parts = ["true"]
     parameters: dict[str, Any] = {}
     if wanted.text:
-        parts.append("(needing.name ILIKE %(text)s OR needing.sku ILIKE %(text)s)")
-        parameters["text"] = containing(wanted.text)
+        fits = search.all_of("sought.words", wanted.text, parameters)
+        parts.append(
+            f"needing.id = ANY (ARRAY(SELECT sought.id FROM packshot_product AS sought WHERE {fits}))"
+        )
     if wanted.assignee_id:
         parts.append(
             """EXISTS (

@@ -14,9 +14,10 @@ from uuid import UUID
 
 from django.db import connection
 
+from packshot.kernel import search
 from packshot.kernel.errors import BadInput
 from packshot.kernel.money import micros
-from packshot.reports.sql import containing, read
+from packshot.reports.sql import read
 
 # A text that more products, or more prompts, than this contain is looked for row by row, and not counted.
 PRODUCTS_LOOKED_UP = 500
@@ -225,15 +226,15 @@ class Scope:
             )
         if wanted.text:
             given |= {
-                "text": containing(wanted.text),
+                "text": search.containing(wanted.text),
                 "whole": wanted.text,
                 "most": PRODUCTS_LOOKED_UP + 1,
                 "prompts": PROMPTS_READ,
             }
             parts += [
-                """
+                f"""
                 (SELECT 'product' AS kind, id, '' AS name, 0 AS number FROM packshot_product
-                WHERE sku ILIKE %(text)s OR name ILIKE %(text)s LIMIT %(most)s)
+                WHERE {search.all_of("words", wanted.text, given)} LIMIT %(most)s)
                 """,
                 """
                 (SELECT DISTINCT 'hit' AS kind, generation_id AS id, '' AS name, 0 AS number
@@ -259,7 +260,11 @@ class Scope:
             hits = list({each.id for each in found if each.kind == "hit"})
             self.few = len(products) <= PRODUCTS_LOOKED_UP and len(hits) <= PRODUCTS_LOOKED_UP
             self.parameters["hits"] = hits
-            self.parameters |= {"products": products} if self.few else {"text": given["text"]}
+            if self.few:
+                self.parameters["products"] = products
+            else:
+                self.parameters["text"] = given["text"]
+                search.all_of("product.words", wanted.text, self.parameters)
 
     # -- what it says, in SQL ------------------------------------------------------------------------
 
@@ -339,9 +344,9 @@ class Scope:
                     WHERE of_product.product_id = ANY(%(products)s)
                     UNION ALL SELECT unnest(%(hits)s::uuid[]))
             """
-        return """
+        return f"""
             (generation.prompt ILIKE %(text)s OR generation.id = ANY(%(hits)s::uuid[]) OR (
-                SELECT product.sku ILIKE %(text)s OR product.name ILIKE %(text)s
+                SELECT {search.all_of("product.words", self.wanted.text, {})}
                 FROM packshot_product AS product WHERE product.id = generation.product_id))
         """
 

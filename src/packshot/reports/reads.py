@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
+from packshot.kernel import search
 from packshot.reports.batches import InBatch, batches_of
-from packshot.reports.sql import containing as _containing
 from packshot.reports.sql import read as _read
 
 # `stopped` and `testing` are the circuit: busy so often in a row that it is left alone for a while, and then
@@ -154,9 +154,7 @@ _GENERATIONS = """
     WHERE (%(ids)s::uuid[] IS NULL OR id = ANY(%(ids)s))
         AND (%(status)s::text IS NULL OR status = %(status)s)
         AND (%(provider)s::text IS NULL OR provider = %(provider)s)
-        AND (%(text)s::text IS NULL OR product_id = ANY (ARRAY(
-            SELECT product.id FROM packshot_product AS product
-            WHERE product.sku ILIKE %(text)s OR product.name ILIKE %(text)s)))
+        {of_products}
         AND (%(after)s::uuid IS NULL OR id < %(after)s)
     ORDER BY id DESC
     LIMIT %(limit)s
@@ -214,11 +212,9 @@ def queue(
 ) -> list[GenerationRow]:
     """One page of generations, newest first; the next page is `after` the id of this one's last row.
 
-    `text` is looked for in SKU and product name, whatever its case.
+    The words of `text` are looked for in the product's SKU, name and attributes, whatever their case.
     """
-    return _generations(
-        limit, status=status, provider=provider, text=_containing(text) if text else None, after=after
-    )
+    return _generations(limit, status=status, provider=provider, text=text, after=after)
 
 
 def newest_images(limit: int = 12, ids: Sequence[UUID] | None = None) -> list[ImageTile]:
@@ -263,17 +259,16 @@ class NamedProduct:
 
 
 def find_products(text: str, *, limit: int) -> list[NamedProduct]:
-    """Unarchived products whose SKU or name contains `text` in any case; those that begin with it first."""
+    """Unarchived products that hold the words of `text`; those whose SKU or name begins with it first."""
+    parameters: dict[str, Any] = {"first": search.containing(text)[1:], "limit": limit}
     return _read(
         NamedProduct,
-        """
+        f"""
         SELECT id, sku, name FROM packshot_product
-        WHERE archived_at IS NULL AND (sku ILIKE %(anywhere)s OR name ILIKE %(anywhere)s)
+        WHERE archived_at IS NULL AND {search.all_of("words", text, parameters)}
         ORDER BY NOT (sku ILIKE %(first)s OR name ILIKE %(first)s), name, id LIMIT %(limit)s
         """,
-        anywhere=_containing(text),
-        first=_containing(text)[1:],
-        limit=limit,
+        **parameters,
     )
 
 
@@ -324,16 +319,19 @@ def _generations(
     text: str | None = None,
     after: UUID | None = None,
 ) -> list[GenerationRow]:
-    rows = _read(
-        GenerationRow,
-        _GENERATIONS,
-        ids=_list(ids),
-        status=status,
-        provider=provider,
-        text=text,
-        after=after,
-        limit=limit,
-    )
+    parameters = {
+        "ids": _list(ids),
+        "status": status,
+        "provider": provider,
+        "after": after,
+        "limit": limit,
+    }
+    of_products = ""
+    if text:
+        fits = search.all_of("product.words", text, parameters)
+        of_products = f"""
+            AND product_id = ANY (ARRAY(SELECT product.id FROM packshot_product AS product WHERE {fits}))"""
+    rows = _read(GenerationRow, _GENERATIONS.replace("{of_products}", of_products), **parameters)
     return finished(rows)
 
 

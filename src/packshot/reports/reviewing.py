@@ -9,8 +9,9 @@ from uuid import UUID
 
 from django.db import connection
 
+from packshot.kernel import search
 from packshot.kernel.money import dollars
-from packshot.reports.sql import containing, read
+from packshot.reports.sql import read
 
 # More than these are not counted: nobody looks through them one by one.
 COUNTED_AT_MOST = 1_000
@@ -236,8 +237,7 @@ def _source(shelf: Shelf) -> tuple[str, str, str, dict[str, Any]]:
         parameters["provider"] = shelf.provider
     sought = ""
     if shelf.text:
-        sought = " AND (product.name ILIKE %(text)s OR product.sku ILIKE %(text)s)"
-        parameters["text"] = containing(shelf.text)
+        sought = f" AND {search.all_of('product.words', shelf.text, parameters)}"
     parts.append(
         "EXISTS (SELECT 1 FROM packshot_product AS product"
         f" WHERE product.id = image.product_id AND product.archived_at IS NULL{sought})"

@@ -19,10 +19,3 @@ def read(kind: type[_Row], sql: str, **parameters: Any) -> list[_Row]:
 def document(value: Any) -> Any:
     """What a jsonb column holds: a raw cursor gives it as text."""
     return json.loads(value) if isinstance(value, str) else value
-
-
-def containing(text: str) -> str:
-    """An ILIKE pattern, whose hits the planner can estimate, in which no character is special."""
-    for special in "\\%_":
-        text = text.replace(special, f"\\{special}")
-    return f"%{text}%"

@@ -35,7 +35,7 @@ class FoundProduct:
 @needs("read")
 @require_safe
 def search(request: HttpRequest) -> HttpResponse:
-    """Products by name or SKU, as options of the palette's list."""
+    """Products by their words, as options of the palette's list."""
     text = request.GET.get("q", "").strip()[:100]
     found = [
         FoundProduct(each.id, each.sku, each.name, reverse("product", args=[each.sku]))

@@ -75,7 +75,8 @@ def products(request: HttpRequest) -> HttpResponse:
     """The list, as tiles or as rows; which of them is remembered in this browser."""
     sought, view = sought_of(request.GET), _view_of(request)
     stream = live.address(f"product-{view}", "product-counts")
-    counts = finding.tally(sought)
+    tally = finding.tally(sought)
+    counts = tally.of
     found = finding.find(
         sought,
         after=id_of(request.GET.get("after")),
@@ -99,6 +100,7 @@ def products(request: HttpRequest) -> HttpResponse:
                     counts[state],
                     current=state == sought.state,
                     tone="bad" if state == "failed" and counts[state] else "",
+                    more=tally.more,
                 )
                 for state, label in TABS.items()
             ],
@@ -111,6 +113,7 @@ def products(request: HttpRequest) -> HttpResponse:
             "without_filters": address(Sought()),
             "tiles": tiles,
             "total": counts[sought.state],
+            "more": tally.more,
             "of_all": counts[None],
             "active_count": counts["active"],
             "of_filter": f"?{query}" if (query := query_of(sought)) else "",

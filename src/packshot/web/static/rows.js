@@ -85,9 +85,9 @@ const show = (list) => {
   const bar = list.querySelector(".bulk");
   if (!bar) return;
   bar.hidden = count === 0;
-  const total = bar.querySelector("[data-total]")?.dataset.total;
+  const { total, more = "" } = bar.querySelector("[data-total]")?.dataset ?? {};
   const number = bar.querySelector("[data-selected]");
-  if (number) number.textContent = everything && total ? Number(total).toLocaleString(document.documentElement.lang) : count;
+  if (number) number.textContent = everything && total ? Number(total).toLocaleString(document.documentElement.lang) + more : count;
   const offer = bar.querySelector("[data-take-all]");
   if (offer) offer.hidden = everything || count < there.length;
   list.dispatchEvent(new CustomEvent("rows:change", { bubbles: true, detail: { count, everything } }));
