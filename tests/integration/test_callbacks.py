@@ -23,7 +23,8 @@ from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from packshot import generations, ledger, preferences
+from packshot import events, generations, ledger, preferences, reports
+from packshot.events import Happening
 from packshot.flows import admit, callbacks, generate, upkeep
 from packshot.flows.check import CHECKS
 from packshot.flows.close import Completion
@@ -46,6 +47,7 @@ from packshot.sql import text
 from packshot.web.pages import callbacks as door
 from packshot.web.uploads import up_to_limit
 from tests import build
+from tests.beside import Beside
 
 COST = 40_000
 
@@ -835,6 +837,25 @@ def test_with_the_policy_one_new_attempt_is_made_and_the_first_hold_stays(provid
     generate.resolve(claim.generation.id, "charged", build.ADMIN, note="line 2")
     assert build.balances() == (2 * COST, 0)
     assert problems() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_news_of_an_end_never_hold_up_the_asking_again(provider):
+    """Whoever holds the shared rollup has to tell its own news before it lets go."""
+    preferences.set("retry_uncertain", "once", "ada")
+    claim = build.sent(provider)
+    lose(claim)
+    age(claim, 1_000)
+    asked = claim.generation
+    with transaction.atomic():
+        reports.add(
+            [reports.Delta(timezone.now(), asked.provider, asked.model, asked.simulated, images=1)],
+            slot=generations.SHARED_SLOT,
+        )
+        asking = Beside(lambda: upkeep.ask_again_once(grace_s=60, slot=generations.SHARED_SLOT + 1))
+        asking.wait_until_blocked()
+        events.tell([Happening("image", "landed", str(uuid4()))])
+    assert asking.result() == 1
 
 
 @pytest.mark.django_db

@@ -3,13 +3,10 @@
 import csv
 import json
 import threading
-import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Generic, TypeVar
 from uuid import uuid4
 
 import pytest
@@ -25,6 +22,7 @@ from packshot.events.models import Event
 from packshot.flows import import_catalogue
 from packshot.flows.import_catalogue import ImportPlan
 from packshot.kernel.errors import BadInput
+from tests.beside import Beside
 from tests.build import ADMIN, EDITOR
 
 pytestmark = pytest.mark.django_db
@@ -35,7 +33,6 @@ SAMPLES = (
     ("saleor-populatedb_data.json", 32),
 )
 VIEWER = Actor(None, "vic", "viewer")
-T = TypeVar("T")
 
 
 @pytest.fixture
@@ -438,40 +435,6 @@ def test_a_file_name_that_is_no_text_is_stored_with_a_mark_in_its_place(tmp_path
 
 
 # -- beside others ----------------------------------------------------------------------------------
-
-
-class Beside(Generic[T]):
-    """Work on a thread and a database connection of its own, which the test can see waiting."""
-
-    def __init__(self, work: Callable[[], T]) -> None:
-        self._pid: Future[int] = Future()
-        threads = ThreadPoolExecutor(1)
-        self._done = threads.submit(self._run, work)
-        threads.shutdown(wait=False)
-
-    def _run(self, work: Callable[[], T]) -> T:
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_backend_pid()")
-                self._pid.set_result(cursor.fetchone()[0])
-            return work()
-        finally:
-            connection.close()
-
-    def wait_until_blocked(self) -> None:
-        """Return when the work waits for a lock."""
-        pid, deadline = self._pid.result(30), time.monotonic() + 60
-        with connection.cursor() as cursor:
-            while time.monotonic() < deadline:
-                cursor.execute("SELECT 1 FROM pg_locks WHERE pid = %s AND NOT granted", [pid])
-                if cursor.fetchone():
-                    return
-                assert not self._done.done(), self._done.result()
-                time.sleep(0.01)
-        raise AssertionError("it waits for nothing")
-
-    def result(self) -> T:
-        return self._done.result(60)
 
 
 @pytest.mark.django_db(transaction=True)

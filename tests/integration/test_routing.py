@@ -8,11 +8,12 @@ from click.testing import Result
 from django.db import connection, transaction
 from typer.testing import CliRunner
 
-from packshot import generations
+from packshot import catalogue, events, generations
 from packshot.accounts import Actor
 from packshot.catalogue.products import by_id
 from packshot.cli import generating
 from packshot.cli.commands import app
+from packshot.events import Happening
 from packshot.events.models import Event
 from packshot.flows import admit, generate, routing
 from packshot.flows.check import check
@@ -24,6 +25,7 @@ from packshot.kernel.errors import BadInput, Refused, Unsure
 from packshot.kernel.money import micros
 from packshot.reports import choices
 from tests import build
+from tests.beside import Beside
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -235,6 +237,30 @@ def test_two_workers_that_look_at_once_ask_the_next_once(providers):
     with ThreadPoolExecutor(4) as workers:
         assert sum(workers.map(look, range(4))) == 6
     assert Generation.objects.filter(retry_of__isnull=False).count() == 6
+
+
+def test_news_of_one_that_is_handed_over_never_hold_up_the_next(providers):
+    """Whoever holds a row of the second has to tell its own news before it lets go."""
+    made = ask(Route("order", among("openai", "flux")), products=2)
+    for each in made:
+        fail_one(each, providers)
+    with transaction.atomic():
+        catalogue.record_outcomes([catalogue.Outcome(made[1].product_id, "failed")])
+        following = Beside(routing.follow)
+        following.wait_until_blocked()
+        events.tell([Happening("generation", "failed", str(made[1].id))])
+    assert following.result() == 2
+
+
+def test_what_was_cancelled_is_settled_by_whoever_comes_first_and_nobody_waits_for_it(providers):
+    made = ask(Route("order", among("openai", "flux")), products=2)
+    generate.cancel([each.pk for each in made], ADA)
+    with transaction.atomic():
+        RouteRow.objects.select_for_update(no_key=True).get(pk=made[1].pk)
+        assert Beside(routing.follow).result() == 0
+        assert [route_row(each).settled_at is not None for each in made] == [True, False]
+    assert routing.follow() == 0
+    assert route_row(made[1]).settled_at is not None
 
 
 def fail_one(generation: Generation, standing) -> None:

@@ -1,7 +1,7 @@
 """What happened, told with the change itself: an outbox row, one NOTIFY a flush, background work by name."""
 
 from packshot.events.chores import defer, defer_once, due, look_later
-from packshot.events.outbox import CHANNEL, Happening, forget, newest_id, since, tell, wake
+from packshot.events.outbox import CHANNEL, Happening, forget, newest_id, since, tell, told_last, wake
 
 __all__ = [
     "CHANNEL",
@@ -14,5 +14,6 @@ __all__ = [
     "newest_id",
     "since",
     "tell",
+    "told_last",
     "wake",
 ]

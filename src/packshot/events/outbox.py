@@ -1,7 +1,9 @@
 """The outbox. `tell` comes last in a transaction; readers replay by id and miss nothing."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -26,9 +28,31 @@ class Happening:
     at: datetime | None = None
 
 
+_kept_back: ContextVar[list[Happening] | None] = ContextVar("kept_back", default=None)
+
+
+@contextmanager
+def told_last() -> Iterator[None]:
+    """What is told within is stored where this ends, or never when it fails.
+
+    For a transaction of several steps of which each tells by itself: after the first one's news, the next one
+    would wait for a row whose holder waits to tell.
+    """
+    news: list[Happening] = []
+    before = _kept_back.set(news)
+    try:
+        yield
+    finally:
+        _kept_back.reset(before)
+    tell(news)
+
+
 def tell(happenings: Sequence[Happening]) -> None:
     """Store `happenings` and announce them at commit. Call it last: it holds a lock until then."""
     if not happenings:
+        return
+    if (kept_back := _kept_back.get()) is not None:
+        kept_back += happenings
         return
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_ORDER_LOCK])

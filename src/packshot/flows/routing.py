@@ -4,7 +4,7 @@ why a generation goes where it goes is kept with it, and so is whose place it to
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 from uuid import UUID
 
@@ -187,18 +187,38 @@ def follow(*, patience_s: float = PATIENCE_S) -> int:
     """
     with transaction.atomic():
         generations.settle_routes()
-        found = generations.stranded(patience_s=patience_s, limit=_AT_ONCE)
-        return sum(_follow(each) for each in found)
+        handed = _Handed()
+        followed = sum(
+            _follow(each, handed) for each in generations.stranded(patience_s=patience_s, limit=_AT_ONCE)
+        )
+        handed.write()
+    return followed
 
 
-def _follow(left: Stranded) -> bool:
+@dataclass(slots=True)
+class _Handed:
+    """What all that is handed over at once changes beside its own rows."""
+
+    outcomes: list[catalogue.Outcome] = field(default_factory=list)
+    deltas: list[reports.Delta] = field(default_factory=list)
+    news: list[Happening] = field(default_factory=list)
+
+    def write(self) -> None:
+        """In the house's order, each table once: one by one they would be locked in any order, and after the
+        news of the first, which hold a lock that everybody needs last."""
+        catalogue.record_outcomes(self.outcomes)
+        reports.add(self.deltas, slot=SHARED_SLOT)
+        events.tell(self.news)
+
+
+def _follow(left: Stranded, handed: _Handed) -> bool:
     passed: list[str] = []
     for place, hop in enumerate(left.then):
         quote = _quote(left, hop)
         if isinstance(quote, str):
             passed.append(f"{_label(hop)} {quote}")
             continue
-        _hand_over(left, hop, left.then[place + 1 :], quote, passed)
+        _hand_over(left, hop, left.then[place + 1 :], quote, passed, handed)
         return True
     if left.status == "failed" or not left.then:
         generations.settle_routes([left.id])
@@ -241,12 +261,19 @@ def _quote(left: Stranded, hop: Hop) -> Quote | str:
     return quote
 
 
-def _hand_over(left: Stranded, hop: Hop, then: Sequence[Hop], quote: Quote, passed: Sequence[str]) -> None:
+def _hand_over(
+    left: Stranded,
+    hop: Hop,
+    then: Sequence[Hop],
+    quote: Quote,
+    passed: Sequence[str],
+    handed: _Handed,
+) -> None:
     was = quoting()[left.provider].label if left.provider in quoting() else left.provider
     why = f"{was} {_what(left)}" + "".join(f"; {each}" for each in passed)
     new = uuid7()
     if left.status == "pending":
-        _withdraw(left, f"handed to {_label(hop)}: {why}")
+        handed.deltas += _withdraw(left, f"handed to {_label(hop)}: {why}")
     generations.request(
         [
             Wanted(
@@ -281,36 +308,30 @@ def _hand_over(left: Stranded, hop: Hop, then: Sequence[Hop], quote: Quote, pass
     )
     generations.settle_routes([left.id])
     generations.write_routes([Routed(new, left.by, why, tuple(then), left.most_micros, left.id)])
-    catalogue.record_outcomes([catalogue.Outcome(left.product_id, "pending")])
+    handed.outcomes.append(catalogue.Outcome(left.product_id, "pending"))
     audit(
         Actor(left.person_id, left.person_name, None),
         "hand a generation over",
         f"{left.id} to {hop.provider}",
         why=why,
     )
-    events.tell(
-        [
-            Happening(
-                "generation",
-                "switched",
-                str(new),
-                {"sku": left.sku, "provider": hop.provider, "instead_of": str(left.id), "why": why},
-            )
-        ]
+    handed.news.append(
+        Happening(
+            "generation",
+            "switched",
+            str(new),
+            {"sku": left.sku, "provider": hop.provider, "instead_of": str(left.id), "why": why},
+        )
     )
 
 
-def _withdraw(left: Stranded, words: str) -> None:
+def _withdraw(left: Stranded, words: str) -> list[reports.Delta]:
     """Nothing of it was sent: it ends, for nothing."""
-    moved = generations.cancel_pending([left.id], words=words)
-    reports.add(
-        [
-            reports.Delta(each.completed_at, each.provider, each.model, each.simulated, cancelled=1)
-            for each in moved
-            if each.completed_at is not None
-        ],
-        slot=SHARED_SLOT,
-    )
+    return [
+        reports.Delta(each.completed_at, each.provider, each.model, each.simulated, cancelled=1)
+        for each in generations.cancel_pending([left.id], words=words)
+        if each.completed_at is not None
+    ]
 
 
 def _what(left: Stranded) -> str:

@@ -229,7 +229,7 @@ def ask_again_once(*, grace_s: float, slot: int) -> int:
     """
     if preferences.get("retry_uncertain") != "once":
         return 0
-    with transaction.atomic():
+    with transaction.atomic(), events.told_last():
         due = generations.unresolved(grace_s)
         if not due:
             return 0

@@ -94,12 +94,17 @@ def settle_routes(generation_ids: Sequence[UUID] | None = None) -> None:
     with connection.cursor() as cursor:
         if generation_ids is None:
             cursor.execute(
+                # What another worker settles at this moment is settled.
                 """
-                UPDATE packshot_route AS route SET settled_at = clock_timestamp()
-                FROM packshot_generation AS generation
-                WHERE generation.id = route.generation_id AND route.settled_at IS NULL
-                    AND (generation.status IN ('completed', 'cancelled')
+                WITH ended AS (
+                    SELECT route.generation_id FROM packshot_route AS route
+                    JOIN packshot_generation AS generation ON generation.id = route.generation_id
+                    WHERE route.settled_at IS NULL AND (generation.status IN ('completed', 'cancelled')
                         OR (generation.status = 'failed' AND NOT generation.error_kind = ANY(%s)))
+                    ORDER BY route.generation_id FOR NO KEY UPDATE OF route SKIP LOCKED
+                )
+                UPDATE packshot_route SET settled_at = clock_timestamp()
+                WHERE generation_id IN (SELECT generation_id FROM ended)
                 """,
                 [list(SWITCHES)],
             )
