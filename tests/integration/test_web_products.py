@@ -200,7 +200,11 @@ def test_a_category_holds_what_is_below_it_and_not_what_begins_alike():
     build.product("oilcloth", category="Food > Oilskins")
     build.product("nowhere", category="")
     assert {each.id for each in finding.find(Sought(category="Food > Oils")).products} == {oil.pk, below.pk}
-    assert finding.category_paths() == ["Food", "Food > Oils", "Food > Oils > Olive", "Food > Oilskins"]
+    assert [each.path for each in finding.places_below("")] == ["Food"]
+    assert [each.path for each in finding.places_below("Food")] == ["Food > Oils", "Food > Oilskins"]
+    assert [each.name for each in finding.places_below("Food > Oils")] == ["Olive"]
+    assert finding.places_below("Foo") == finding.places_below("Food > Oils > Olive") == []
+    assert [each.path for each in finding.places_above("Food > Oils")] == ["Food", "Food > Oils"]
 
 
 def test_pages_follow_each_other_both_ways_without_a_gap_also_among_equal_names():
@@ -237,7 +241,7 @@ def test_the_state_of_the_list_stands_in_its_address(client, provider):
     by_state = one_of_each(provider)
     page = client.get("/products?state=failed&q=ref&category=Food", headers=PAGE)
     assert names(page.text) == [by_state["failed"].name]
-    for part in ('value="ref"', 'value="Food" selected', 'name="state" value="failed"'):
+    for part in ('value="ref"', 'name="category" value="Food"', 'name="state" value="failed"'):
         assert part in page.text
     tabs = re.findall(r'<a href="(/products[^"]*)"[^>]*>([A-Z][a-z ]+)<span class="count">(\d+)', page.text)
     assert {label: count for _, label, count in tabs} == {
@@ -247,6 +251,28 @@ def test_the_state_of_the_list_stands_in_its_address(client, provider):
     for url, *_ in tabs:
         kept = parse_qs(urlsplit(unescape(url)).query)
         assert (kept["q"], kept["category"]) == (["ref"], ["Food"])
+
+
+def test_the_tree_of_categories_leads_down_and_up_and_keeps_the_rest_of_the_filter(client, monkeypatch):
+    monkeypatch.setattr(products, "PLACES_SHOWN", 1)
+    for path in ("Food > Oils > Olive", "Food > Tea", "Food", "Care & more"):
+        build.product("ref", category=path)
+
+    def places(query: str) -> dict[str, str]:
+        page = client.get(f"/products?{query}", headers=PAGE).text
+        tree = page.partition('<nav class="places"')[2].partition("</nav>")[0]
+        links = re.findall(r'<a class="[^"]+" href="([^"]+)"[^>]*>([^<]+)</a>', tree)
+        return {unescape(label): unescape(url) for url, label in links}
+
+    top = places("q=ref&state=no-image")
+    assert list(top) == ["All categories", "Care & more", "Food"]
+    assert parse_qs(urlsplit(top["Food"]).query) == {
+        "q": ["ref"], "state": ["no-image"], "category": ["Food"],
+    }  # fmt: skip
+    assert list(places("category=Food")) == ["All categories", "Food", "Oils", "Tea"]
+    assert list(places("category=Food+>+Oils+>+Olive")) == ["All categories", "Food", "Oils", "Olive"]
+    assert parse_qs(urlsplit(places("category=Food+>+Oils")["Food"]).query) == {"category": ["Food"]}
+    assert len(re.findall("<li", client.get(top["Care & more"], headers=PAGE).text)) >= 1
 
 
 @pytest.mark.parametrize(

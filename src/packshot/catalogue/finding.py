@@ -263,17 +263,34 @@ def neighbours(product_id: UUID, sought: Sought) -> tuple[Neighbour | None, Neig
     return found.get(False), found.get(True)
 
 
-def category_paths() -> list[str]:
-    """Every place in the catalogue's tree, those in between too, by path."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in the catalogue's tree."""
+
+    name: str
+    path: str
+
+
+def places_below(path: str) -> list[Place]:
+    """What stands next below `path` in the catalogue's tree, or at its top for an empty one, by name."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT path FROM packshot_category")
-        paths = [row[0] for row in cursor.fetchall()]
-    places = {
-        " > ".join(parts[:depth])
-        for parts in (path.split(" > ") for path in paths)
-        for depth in range(1, len(parts) + 1)
-    }
-    return sorted(places, key=lambda path: path.casefold().split(" > "))
+        cursor.execute(
+            """
+            SELECT DISTINCT split_part(substr(category.path, length(beginning) + 1), ' > ', 1)
+            FROM packshot_category AS category,
+                (SELECT CASE %(path)s WHEN '' THEN '' ELSE %(path)s || ' > ' END AS beginning) AS above
+            WHERE starts_with(category.path, beginning)
+            """,
+            {"path": path},
+        )
+        names = sorted((row[0] for row in cursor.fetchall()), key=str.casefold)
+    return [Place(name, f"{path} > {name}" if path else name) for name in names]
+
+
+def places_above(path: str) -> list[Place]:
+    """The way from the top of the tree down to `path`, which is the last of it."""
+    parts = path.split(" > ") if path else []
+    return [Place(part, " > ".join(parts[:depth])) for depth, part in enumerate(parts, 1)]
 
 
 def _condition(sought: Sought) -> tuple[str, dict[str, Any]]:

@@ -23,6 +23,7 @@ from packshot.web.security import actor_of, needs
 from packshot.web.words import Word
 
 SHOWN_AT_ONCE = 48  # whole lines of tiles, whether two, three, four or six stand side by side
+PLACES_SHOWN = 16
 VIEWS = ("grid", "list")
 # More than a screen holds: whoever looks fetches the page instead.
 PUSHED_AT_ONCE = 200
@@ -108,8 +109,8 @@ def products(request: HttpRequest) -> HttpResponse:
                 Tab("Tiles", address(sought, view="grid"), current=view == "grid", icon="layout-grid"),
                 Tab("Rows", address(sought, view="list"), current=view == "list", icon="list"),
             ],
-            "categories": finding.category_paths(),
-            "without_category": address(Sought(sought.text, "", sought.state)),
+            "tree": _tree(sought),
+            "tree_shown": PLACES_SHOWN,
             "without_filters": address(Sought()),
             "tiles": tiles,
             "total": counts[sought.state],
@@ -127,6 +128,26 @@ def products(request: HttpRequest) -> HttpResponse:
             "products", view, max_age=31_536_000, samesite="Lax", secure=request.is_secure(), httponly=True
         )
     return response
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """Where in the catalogue's tree the list is: the way down to there, and where it goes on."""
+
+    above: tuple[Tab, ...]  # from all of the catalogue to here
+    below: tuple[Tab, ...]
+
+
+def _tree(sought: Sought) -> Tree:
+    def tab(label: str, path: str) -> Tab:
+        url = address(Sought(sought.text, path, sought.state))
+        return Tab(label, url, current=path == sought.category)
+
+    way = finding.places_above(sought.category)
+    return Tree(
+        (tab("All categories", ""), *(tab(each.name, each.path) for each in way)),
+        tuple(tab(each.name, each.path) for each in finding.places_below(sought.category)),
+    )
 
 
 def tile(product: ListedProduct) -> Tile:
