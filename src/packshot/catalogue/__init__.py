@@ -21,6 +21,7 @@ from packshot.catalogue.images import (
     to_decode,
     waiting_to_be_decoded,
 )
+from packshot.catalogue.photos import CAPTURE, PHOTO, BroughtPhoto, add_photo, open_product, photo_of
 from packshot.catalogue.products import ProductRow, archive, by_id, by_sku, without_image
 from packshot.catalogue.templates import (
     GENERAL,
@@ -34,8 +35,11 @@ from packshot.catalogue.templates import (
 )
 
 __all__ = [
+    "CAPTURE",
     "GENERAL",
+    "PHOTO",
     "Activation",
+    "BroughtPhoto",
     "KeptImage",
     "MadeRendition",
     "NewImage",
@@ -48,6 +52,7 @@ __all__ = [
     "activate",
     "activate_newest",
     "add_images",
+    "add_photo",
     "archive",
     "by_id",
     "by_sku",
@@ -56,6 +61,8 @@ __all__ = [
     "kept_blobs",
     "mark_broken",
     "newest_images",
+    "open_product",
+    "photo_of",
     "record_outcomes",
     "renditions_of",
     "restore_active",

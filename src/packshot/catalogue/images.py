@@ -10,6 +10,7 @@ from django.db import connection
 from psycopg.types.json import Jsonb
 
 from packshot.catalogue.models import Image, Product, Rendition
+from packshot.catalogue.photos import PHOTO
 from packshot.kernel.errors import BadInput
 from packshot.kernel.ids import uuid7
 
@@ -237,12 +238,18 @@ class ToDecode:
     product_id: UUID
     generation_id: UUID | None
     blob: str
+    provider: str
     model: str
     digital_source_type: str
     state: str
     created_at: datetime
     shape: str | None  # that was asked for; None: nobody asked for one
     shape_fit: str | None  # as was said then; empty: from before it was written down
+
+    @property
+    def tool(self) -> str:
+        """What made it, as its copies say to everybody. Who brought a photo is nobody's business."""
+        return "Packshot" if self.provider == PHOTO else self.model
 
 
 def to_decode(image_id: UUID) -> ToDecode | None:
@@ -253,6 +260,7 @@ def to_decode(image_id: UUID) -> ToDecode | None:
             "product_id",
             "generation_id",
             "blob",
+            "provider",
             "model",
             "digital_source_type",
             "state",

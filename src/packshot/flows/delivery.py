@@ -211,7 +211,7 @@ def make(image_id: UUID, spec: str) -> str | None:
             return there
         name = identity()
         original = look.store().get(image.blob)
-        provenance = Provenance(source_type(image.digital_source_type), image.model)
+        provenance = Provenance(source_type(image.digital_source_type), image.tool)
         try:
             [copy] = (
                 look.decoder()

@@ -90,7 +90,7 @@ def make_rendition(image_id: UUID, spec: str) -> None:
 
 
 def _make(image: ToDecode, content: bytes, specs: tuple[str, ...]) -> None:
-    provenance = Provenance(source=source_type(image.digital_source_type), tool=image.model)
+    provenance = Provenance(source=source_type(image.digital_source_type), tool=image.tool)
     decoded = decoder().make(content, specs, xmp=write_xmp(provenance), fit=fit_of(image))
     made = [
         MadeRendition(

@@ -91,8 +91,8 @@ def _settle(turned: Sequence[Turned], actor: Actor, what: str, **detail: str) ->
     deltas = []
     for each in turned:
         step = (each.after == "approved") - (each.before == "approved")
-        if step:
-            fact = facts[each.image_id]
+        fact = facts[each.image_id]
+        if step and fact.made:
             deltas.append(Delta(fact.created_at, fact.provider, fact.model, fact.simulated, approved=step))
     reports.add(deltas, slot=SHARED_SLOT)
     changes = [[str(each.image_id), each.before, each.after] for each in turned]

@@ -28,6 +28,7 @@ _SAVE_OPTIONS: dict[RenditionType, tuple[str, dict[str, Any]]] = {
     "image/jpeg": (".jpg", {"Q": 84, "optimize_coding": True}),
     "image/png": (".png", {"compression": 6}),
 }
+_FINE_Q = 95
 
 
 def main() -> None:
@@ -76,7 +77,7 @@ def _grant_cpu(image_s: float) -> None:
 
 
 def _make(
-    content: bytes, *, specs: Sequence[str], fit: dict[str, Any] | None, across: bool, xmp: bytes
+    content: bytes, *, specs: Sequence[str], fit: dict[str, Any] | None, across: bool, fine: bool, xmp: bytes
 ) -> tuple[dict[str, Any], list[bytes]]:
     read_header(content)
     orders = [(spec, *parse_spec(spec)) for spec in specs]
@@ -95,7 +96,7 @@ def _make(
     for spec, media_type, side in orders:
         height = LARGEST_SIDE_PX if across else side
         picture = largest.thumbnail_image(side, height=height, size="down", no_rotate=True)
-        encoded = _encode(picture, media_type, xmp)
+        encoded = _encode(picture, media_type, xmp, fine=fine)
         blobs.append(encoded)
         report.append(
             {
@@ -171,8 +172,10 @@ def _shown_size(content: bytes) -> tuple[int, int]:
     return (declared.height, declared.width) if turned else (declared.width, declared.height)
 
 
-def _encode(picture: pyvips.Image, media_type: RenditionType, xmp: bytes) -> bytes:
+def _encode(picture: pyvips.Image, media_type: RenditionType, xmp: bytes, *, fine: bool) -> bytes:
     suffix, options = _SAVE_OPTIONS[media_type]
+    if fine and "Q" in options:
+        options = options | {"Q": _FINE_Q}
     if media_type == "image/jpeg" and picture.hasalpha():
         picture = picture.flatten(background=[255, 255, 255])
     if media_type == "image/png":

@@ -108,9 +108,11 @@ class Decoder(BoundedChild):
         xmp: bytes,
         fit: Fit | None = None,
         across: bool = False,
+        fine: bool = False,
     ) -> Decoded:
         """The renditions of `content` named by `specs`, in their order, each carrying `xmp`, in the shape of
         `fit`. A spec's number is the longest side; `across`, the width. Nothing is distorted or enlarged.
+        `fine`: for copies that others are made from, whose loss nobody is to see twice.
 
         Raises BadImage when these bytes are no image we take, DecoderDied when the child did not survive.
         """
@@ -121,6 +123,7 @@ class Decoder(BoundedChild):
             "specs": list(specs),
             "fit": None if fit is None else asdict(fit),
             "across": across,
+            "fine": fine,
         }
         try:
             return self.talk(lambda asks, answers: _ask(asks, answers, order, xmp, content))

@@ -35,7 +35,8 @@ def favourites(*, simulated: bool) -> Mapping[tuple[str, str], tuple[int, int, f
                     count(product.id)::float8 AS k
                 FROM packshot_image AS image
                 LEFT JOIN packshot_product AS product ON product.active_image_id = image.id
-                WHERE image.created_at >= {_SINCE} AND image.simulated = %s AND image.provider <> ''
+                WHERE image.created_at >= {_SINCE} AND image.simulated = %s
+                    AND image.attempt_id IS NOT NULL
                 GROUP BY image.provider, image.model HAVING count(*) >= %s
             )
             SELECT provider, model, n::bigint, k::bigint,

@@ -51,7 +51,7 @@ def compared(product_id: UUID, *, limit: int) -> list[Compared]:
             thumb.blob AS thumb_blob, stage.blob AS stage_blob, coalesce(generation.prompt, '') AS prompt,
             coalesce(template.name, '') AS template, generation.seed,
             coalesce(generation.options, '{}'::jsonb) AS options, coalesce(generation.shape, '') AS shape,
-            coalesce(generation.asked_by_name, '') AS asked_by_name,
+            coalesce(generation.asked_by_name, photo.brought_by_name, '') AS asked_by_name,
             floor(packshot_image_cost_micros(image.attempt_id))::bigint AS cost_micros,
             extract(epoch FROM generation.completed_at - generation.started_at)::float8 AS seconds,
             (SELECT min(score.value) FROM packshot_score AS score WHERE score.image_id = image.id) AS score,
@@ -66,6 +66,7 @@ def compared(product_id: UUID, *, limit: int) -> list[Compared]:
         ) AS chosen
         JOIN packshot_image AS image ON image.id = chosen.id AND image.state = 'ready'
         LEFT JOIN packshot_generation AS generation ON generation.id = image.generation_id
+        LEFT JOIN packshot_photo AS photo ON photo.image_id = image.id
         LEFT JOIN packshot_prompttemplateversion AS version ON version.id = generation.template_version_id
         LEFT JOIN packshot_prompttemplate AS template ON template.id = version.template_id
         LEFT JOIN packshot_rendition AS thumb ON thumb.image_id = image.id AND thumb.spec = 'webp-320'

@@ -105,7 +105,8 @@ _IMAGES = """
         thumb.blob AS thumb_blob, stage.blob AS stage_blob,
         floor(packshot_image_cost_micros(image.attempt_id))::bigint AS cost_micros,
         extract(epoch FROM generation.completed_at - generation.started_at)::float8 AS seconds,
-        coalesce(generation.asked_by_name, '') AS asked_by_name, coalesce(generation.prompt, '') AS prompt,
+        coalesce(generation.asked_by_name, photo.brought_by_name, '') AS asked_by_name,
+        coalesce(generation.prompt, '') AS prompt,
         (SELECT count(*) FROM packshot_image WHERE product_id = product.id) AS of_all
     FROM packshot_product AS product
     -- The newest, and the active one however old it is.
@@ -117,6 +118,7 @@ _IMAGES = """
     ) AS chosen
     JOIN packshot_image AS image ON image.id = chosen.id
     LEFT JOIN packshot_generation AS generation ON generation.id = image.generation_id
+    LEFT JOIN packshot_photo AS photo ON photo.image_id = image.id
     LEFT JOIN packshot_rendition AS thumb ON thumb.image_id = image.id AND thumb.spec = 'webp-320'
     LEFT JOIN packshot_rendition AS stage ON stage.image_id = image.id AND stage.spec = 'webp-1200'
     WHERE product.id = %(product)s

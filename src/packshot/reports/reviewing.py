@@ -91,7 +91,8 @@ class Fact:
     simulated: bool
     created_at: datetime
     product_id: UUID
-    asked_by_id: UUID | None
+    asked_by_id: UUID | None  # who asked for it, or brought it
+    made: bool  # by a provider, whose figures it counts in
 
 
 _CANDIDATE = """
@@ -100,8 +101,9 @@ _CANDIDATE = """
         image.width_px, image.height_px, image.created_at,
         product.active_image_id IS NOT DISTINCT FROM image.id AS active,
         thumb.blob AS thumb_blob, stage.blob AS stage_blob, coalesce(generation.prompt, '') AS prompt,
-        coalesce(template.name, '') AS template, coalesce(generation.asked_by_name, '') AS asked_by_name,
-        generation.asked_by_id,
+        coalesce(template.name, '') AS template,
+        coalesce(generation.asked_by_name, photo.brought_by_name, '') AS asked_by_name,
+        coalesce(generation.asked_by_id, photo.brought_by_id) AS asked_by_id,
         floor(packshot_image_cost_micros(image.attempt_id))::bigint AS cost_micros,
         extract(epoch FROM generation.completed_at - generation.started_at)::float8 AS seconds,
         coalesce(review.decision, '') AS decision, coalesce(review.reason, '') AS reason,
@@ -114,6 +116,7 @@ _CANDIDATE = """
     JOIN packshot_product AS product ON product.id = image.product_id
     LEFT JOIN packshot_category AS category ON category.id = product.category_id
     LEFT JOIN packshot_generation AS generation ON generation.id = image.generation_id
+    LEFT JOIN packshot_photo AS photo ON photo.image_id = image.id
     LEFT JOIN packshot_prompttemplateversion AS version ON version.id = generation.template_version_id
     LEFT JOIN packshot_prompttemplate AS template ON template.id = version.template_id
     LEFT JOIN packshot_rendition AS thumb ON thumb.image_id = image.id AND thumb.spec = 'webp-320'
@@ -175,7 +178,7 @@ def reasons(days: int) -> list[Reason]:
         LEFT JOIN packshot_generation AS generation ON generation.id = image.generation_id
         LEFT JOIN packshot_prompttemplateversion AS version ON version.id = generation.template_version_id
         LEFT JOIN packshot_prompttemplate AS template ON template.id = version.template_id
-        WHERE review.current AND review.decision = 'rejected'
+        WHERE review.current AND review.decision = 'rejected' AND image.attempt_id IS NOT NULL
             AND review.at >= packshot_now() - make_interval(days => %(days)s)
         GROUP BY 1, 2, 3 ORDER BY count(*) DESC, 1, 2, 3 LIMIT 200
         """,
@@ -195,7 +198,8 @@ def approvals(days: int) -> list[Approval]:
         LEFT JOIN packshot_generation AS generation ON generation.id = image.generation_id
         LEFT JOIN packshot_prompttemplateversion AS version ON version.id = generation.template_version_id
         LEFT JOIN packshot_prompttemplate AS template ON template.id = version.template_id
-        WHERE review.current AND review.at >= packshot_now() - make_interval(days => %(days)s)
+        WHERE review.current AND image.attempt_id IS NOT NULL
+            AND review.at >= packshot_now() - make_interval(days => %(days)s)
         GROUP BY 1, 2, 3 ORDER BY 1, 2, 3 LIMIT 500
         """,
         days=days,
@@ -208,9 +212,11 @@ def facts(image_ids: Sequence[UUID]) -> list[Fact]:
         Fact,
         """
         SELECT image.id AS image_id, image.provider, image.model, image.simulated, image.created_at,
-            image.product_id, generation.asked_by_id
+            image.product_id, coalesce(generation.asked_by_id, photo.brought_by_id) AS asked_by_id,
+            image.attempt_id IS NOT NULL AS made
         FROM packshot_image AS image
         LEFT JOIN packshot_generation AS generation ON generation.id = image.generation_id
+        LEFT JOIN packshot_photo AS photo ON photo.image_id = image.id
         WHERE image.id = ANY(%(images)s)
         """,
         images=list(image_ids),
