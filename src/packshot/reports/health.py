@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from math import sqrt
+from typing import TypeVar
 
 from django.db import connection
 
@@ -111,6 +112,22 @@ def wilson(successes: int, of: int) -> tuple[float, float]:
     middle = (share + zz / (2 * of)) / (1 + zz / of)
     margin = sqrt(zz * (share * (1 - share) / of + zz / (4 * of * of))) / (1 + zz / of)
     return max(0.0, middle - margin), min(1.0, middle + margin)
+
+
+_Name = TypeVar("_Name")
+
+
+def ranks(intervals: Mapping[_Name, tuple[float, float]]) -> dict[_Name, int]:
+    """The places, from 1, of those whose place is plain: everybody else's interval lies wholly above or below
+    theirs. Who overlaps with anybody has none, and so has who stands alone."""
+    found = {}
+    for name, (low, high) in intervals.items():
+        others = [each for other, each in intervals.items() if other != name]
+        above = sum(other_low > high for other_low, _ in others)
+        below = sum(other_high < low for _, other_high in others)
+        if others and above + below == len(others):
+            found[name] = above + 1
+    return found
 
 
 def is_off(expected: Decimal | None, charged: Decimal | None) -> bool:

@@ -15,7 +15,7 @@ from packshot.kernel.money import dollars
 from packshot.providers import registry
 from packshot.providers.contract import model_card
 from packshot.reports import ProviderRow, Span
-from packshot.reports.health import NOTHING, Billed, Figures, Use, Work
+from packshot.reports.health import NOTHING, Billed, Figures, Use, Work, ranks
 from packshot.web import charts, words
 from packshot.web.charts import Drawing, Point, Scale, Series, Words
 from packshot.web.figures import CALM, COUNTS, day_bucket, hour_bucket
@@ -250,9 +250,8 @@ def _best(done: Mapping[str, Work]) -> dict[str, str]:
     found: dict[str, str] = {}
     # Only where nobody else may well be as good: the intervals lie apart.
     ranges = {name: figures.interval or (0.0, 1.0) for name, figures in known.items()}
-    first = max(ranges, key=lambda name: ranges[name][0])
-    if all(ranges[first][0] > high for name, (_, high) in ranges.items() if name != first):
-        found["success"] = first
+    if first := [name for name, rank in ranks(ranges).items() if rank == 1]:
+        found["success"] = first[0]
     timed = {name: each.p50_s for name, each in known.items() if each.p50_s is not None}
     if timed:
         found["median"] = min(timed, key=lambda name: timed[name])
