@@ -563,7 +563,8 @@ def test_a_site_that_ever_had_a_product_gets_no_demo(archived_at):
 
 def test_shipped_templates_leave_alone_what_people_made_of_theirs():
     catalogue.save_template("Our food", "A photo of {{name}}.", category_path="Food")
-    PromptTemplate.objects.create(name="Paper", archived_at=timezone.now())
+    catalogue.save_template("Paper", "A photo of {{name}}.")
+    PromptTemplate.objects.filter(name="Paper").update(archived_at=timezone.now())
     shipped = {each.name for each in catalogue.shipped_templates()}
     assert import_catalogue.load_templates(ADMIN) == len(shipped) - 2
     assert set(PromptTemplate.objects.filter(archived_at=None).values_list("name", flat=True)) == (

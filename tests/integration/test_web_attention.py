@@ -13,7 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from packshot import catalogue
+from packshot import catalogue, events, reports
 from packshot.accounts.models import AuditEntry, User
 from packshot.catalogue.models import Image, Product, Triage
 from packshot.generations.models import Generation
@@ -21,6 +21,7 @@ from packshot.quality.models import Review, Score
 from packshot.reports import attention
 from packshot.reports.attention import ISSUES, Wanted
 from packshot.web import jinja
+from packshot.web.live import Audience, make_frames
 from tests import build
 from tests.browser import story
 from tests.integration.test_rights import FETCH, PAGE
@@ -125,6 +126,46 @@ def test_every_issue_is_counted_as_the_view_counts_it_and_says_why(provider, cli
     # Another call could be a second charge: the way leads to the Queue.
     assert "Settle the charge" in tile_of(page, by_issue["uncertain"])
     assert "hx-post" not in tile_of(page, by_issue["uncertain"])
+
+
+def counts_beside_the_place(page: str) -> list[str]:
+    """What the navigation and a phone's bar say beside Needs attention; empty where nothing is shown."""
+    found = re.findall(r'<span class="count hot" id="(needing-\w+)"( hidden)?>([^<]*)</span>', page)
+    assert [name for name, _, _ in found] == ["needing-count", "needing-tab"]
+    return ["" if hidden else number for _, hidden, number in found]
+
+
+def test_the_navigation_of_every_page_counts_what_the_page_lists(provider, client, me):
+    assert counts_beside_the_place(client.get("/admin/queue", headers=PAGE).text) == ["", ""]
+    by_issue = one_of_each(provider)
+    assert counts_beside_the_place(client.get("/admin/queue", headers=PAGE).text) == ["7", "7"]
+    Triage.objects.create(
+        product=by_issue["no_image"],
+        snoozed_issue="no_image",
+        snoozed_until=timezone.now() + timedelta(days=1),
+        snoozed_by_name="pat",
+    )
+    page = client.get("/admin/attention", headers=PAGE).text
+    assert counts_beside_the_place(page) == ["6", "6"]
+    assert ">6 products</p>" in page
+
+
+def test_the_navigation_counts_to_nine_hundred_and_ninety_nine(provider, client):
+    Product.objects.bulk_create(Product(sku=f"bare-{number}", name="Bare") for number in range(1_201))
+    assert reports.edge(simulated=True).needing == attention.COUNTED_AT_MOST == 1_000
+    assert counts_beside_the_place(client.get("/admin/queue", headers=PAGE).text) == ["999+", "999+"]
+    assert attention.tally(Wanted()).total == 1_201
+
+
+def test_the_stream_says_how_many_need_attention_where_the_navigation_does(provider, client):
+    before = events.newest_id()
+    story.refuse(build.sent(provider))
+    audience = Audience(("nav",), "viewer", "en")
+    happenings, last = events.since(before), events.newest_id()
+    frame = make_frames([audience], happenings, last, replay=True)[audience].decode()
+    for place in ("needing-count", "needing-tab"):
+        assert f'<hx-partial hx-target="#{place}" hx-swap="outerMorph">' in frame
+    assert counts_beside_the_place(frame) == ["1", "1"]
 
 
 def test_the_page_asks_as_often_for_one_product_as_for_many(provider, client):

@@ -3,6 +3,8 @@
 import gzip
 import re
 from decimal import Decimal
+from importlib.resources import files
+from pathlib import Path
 
 import pytest
 from django.core.exceptions import DisallowedHost
@@ -450,6 +452,31 @@ def test_a_page_travels_zipped_and_its_length_keeps_its_secrets(admin, client, p
 def test_money_reads_as_money_and_never_less_than_something(dollars, total, single):
     assert words.money(Decimal(dollars)) == total
     assert words.price(Decimal(dollars)) == single
+
+
+@pytest.mark.parametrize(
+    ("number", "more", "said"),
+    [
+        (0, False, "0 images"),
+        (1, False, "1 image"),
+        (3412, False, "3,412 images"),
+        (1000, True, "1,000+ images"),
+    ],
+)
+def test_how_many_of_something_reads_the_same_everywhere(number, more, said):
+    assert words.many(number, "image", more=more) == said
+
+
+def test_a_count_that_is_not_counted_to_its_end_says_so():
+    assert [words.up_to(number, 999) for number in (0, 37, 999, 1000)] == ["0", "37", "999", "999+"]
+
+
+def test_no_page_puts_a_noun_behind_its_number_by_itself():
+    """`1 images` was said in one place while others said `1 image`."""
+    by_itself = re.compile(r"""(["'])(image|product|generation|request)\1 if [^"']*== 1 else \1\2s\1""")
+    pages = Path(str(files("packshot.web")))
+    for file in [*pages.rglob("*.py"), *pages.rglob("*.html")]:
+        assert not by_itself.search(file.read_text("utf-8")), file.name
 
 
 def test_only_a_whole_reads_as_a_whole():

@@ -81,6 +81,14 @@ _PUT_OFF = """
     )
 """
 
+# For the edge of every page, which must not pay for all that a neglected catalogue lacks.
+COUNTED_AT_MOST = 1_000
+BOUNDED_COUNT = f"""
+    (SELECT count(*) FROM (
+        SELECT FROM products_needing_attention AS needing WHERE NOT {_PUT_OFF} LIMIT {COUNTED_AT_MOST}
+    ) AS found)
+"""
+
 _WITH_REASONS = """
     SELECT product.id, product.sku, product.name, coalesce(category.path, '') AS category_path,
         listed.issue_type AS issue, listed.failure_count AS failures, listed.last_attempt,

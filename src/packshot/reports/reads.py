@@ -9,6 +9,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from packshot.kernel import search
+from packshot.reports.attention import BOUNDED_COUNT
 from packshot.reports.batches import InBatch, batches_of
 from packshot.reports.sql import read as _read
 
@@ -224,19 +225,23 @@ def newest_images(limit: int = 12, ids: Sequence[UUID] | None = None) -> list[Im
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """What the edge of every page says: the queue now, and what today cost. The dashboard's own figures."""
+    """What the edge of every page says: the queue now, what today cost, how many products need attention.
+
+    The figures of the pages that they lead to, but the last is counted to `attention.COUNTED_AT_MOST` only."""
 
     pending: int
     processing: int
+    needing: int
     today: Decimal
 
 
 def edge(*, simulated: bool) -> Edge:
-    """The queue and today's cost, in dollars of simulated or of real money. Cheap: every page asks for it."""
+    """The edge, with today's cost in dollars of simulated or of real money. Cheap: every page asks for it."""
     (found,) = _read(
         Edge,
-        """
+        f"""
         SELECT
+            {BOUNDED_COUNT} AS needing,
             (SELECT count(*) FROM packshot_generation WHERE status = 'pending') AS pending,
             (SELECT count(*) FROM packshot_generation WHERE status = 'processing') AS processing,
             packshot_dollars((

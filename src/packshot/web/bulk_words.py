@@ -40,7 +40,7 @@ def say(row: ActionRow) -> Said:
         state = words.Word("Aborted", "ban", "warn")
     else:
         state = words.Word("Finished", "check", "ok" if not row.failed else "warn")
-    number = generations_words(row.size)
+    number = words.many(row.size, "generation")
     title = {
         "retry": f"Retry {number}",
         "hand_over": f"Retry {number} with {provider_name(str(row.arguments.get('provider', '')))}",
@@ -84,8 +84,3 @@ def _filter_words(row: ActionRow) -> str:
 def priority_words(number: int) -> str:
     """`high`, `normal`, `low`, or the number."""
     return PRIORITIES.get(number, str(number)).lower()
-
-
-def generations_words(number: int) -> str:
-    """`1 generation`, `3,412 generations`."""
-    return f"{words.count(number)} generation{'' if number == 1 else 's'}"

@@ -77,6 +77,8 @@ def environment(**options: Any) -> Environment:
         "money": words.money,
         "price": words.price,
         "count": words.count,
+        "many": words.many,
+        "up_to": words.up_to,
         "percent": words.percent,
         "duration": words.duration,
         "model_name": model_name,

@@ -138,6 +138,16 @@ def count(number: int) -> str:
     return number_format(number, decimal_pos=0, force_grouping=True)
 
 
+def many(number: int, noun: str, *, more: bool = False) -> str:
+    """`1 image`, `3,412 images`; and `1,000+ products` where they were not counted to the end."""
+    return f"{count(number)}{'+' if more else ''} {noun}{'' if number == 1 else 's'}"
+
+
+def up_to(number: int, most: int) -> str:
+    """`37`, and `999+` for all that is more."""
+    return f"{count(most)}+" if number > most else count(number)
+
+
 def axis_count(number: float) -> str:
     """A number beside an axis: `500`, `12k`, `1.5M`."""
     for size, sign in ((1_000_000_000, "B"), (1_000_000, "M"), (1_000, "k")):

@@ -341,12 +341,12 @@ def snooze(request: HttpRequest) -> HttpResponse:
             raise BadInput("say for how many days", field="days")
         if int(days) == 0:
             woken = triage.wake(ids, actor)
-            toast = Toast(f"{_products(woken)} shown again")
+            toast = Toast(f"{words.many(woken, 'product')} shown again")
             gone: Sequence[UUID] = ids
         else:
             gone = triage.snooze(ids, int(days), actor)
             undo = Undo(reverse("attention_snooze"), {"ids": _joined(gone), "days": "0"})
-            toast = Toast(f"{_products(len(gone))} put off", undo=undo if gone else None)
+            toast = Toast(f"{words.many(len(gone), 'product')} put off", undo=undo if gone else None)
     except BadInput as problem:
         return refuse(request, problem, then=then)
     return answer(request, toast, [("live/attention_gone.html", {"ids": gone})], then=then)
@@ -367,7 +367,7 @@ def assign(request: HttpRequest) -> HttpResponse:
         name = triage.assign(ids, person_id, actor_of(request))
     except BadInput as problem:
         return refuse(request, problem, then=then)
-    told = f"{_products(len(ids))} given to {name}" if name else f"{_products(len(ids))} given to nobody"
+    told = f"{words.many(len(ids), 'product')} given to {name or 'nobody'}"
     return answer(request, Toast(told), then=then)
 
 
@@ -381,10 +381,6 @@ def _chosen(given: QueryDict) -> list[UUID]:
 
 def _joined(ids: Sequence[UUID]) -> str:
     return ",".join(map(str, ids))
-
-
-def _products(number: int) -> str:
-    return f"{words.count(number)} {'product' if number == 1 else 'products'}"
 
 
 # -- what the stream shows ---------------------------------------------------------------------------

@@ -29,7 +29,7 @@ from packshot.reports.actions import ActionRow, ItemRow
 from packshot.web import live, sheets, words
 from packshot.web.answers import Link, Toast, Undo, answer, refuse
 from packshot.web.asked import Asked, asked_of, uuid_of
-from packshot.web.bulk_words import ICONS, Said, generations_words, priority_words, say
+from packshot.web.bulk_words import ICONS, Said, priority_words, say
 from packshot.web.jinja import model_name, provider_name
 from packshot.web.live import Topic
 from packshot.web.pages import queue as page
@@ -153,7 +153,7 @@ def _act(request: HttpRequest, order: Order) -> HttpResponse:
     except (BadInput, OverBudget, PriceRose, Grew) as problem:
         return refuse(request, problem, then=chosen.then)
     if seen.count > bulk.AT_HAND:
-        said = f"{_DOING[order.kind]} {generations_words(seen.count)}"
+        said = f"{_DOING[order.kind]} {words.many(seen.count, 'generation')}"
         shown = Toast(said, link=Link(reverse("bulk_action", args=[action_id]), "Show"))
         accepted = answer(request, shown, then=chosen.then)
         accepted["HX-Trigger"] = "queue:done"
@@ -187,9 +187,11 @@ def _told(request: HttpRequest, action_id: UUID, seen: Preview, chosen: Chosen) 
     assert row is not None, "it was accepted a moment ago"
     away = sum(item.reason == bulk.ON_ITS_WAY for item in items)
     ended, rest = row.done - away, row.skipped + seen.passed_over
-    said = [f"{generations_words(ended)} {_VERBS[row.kind]}"] if ended or not (away or row.failed) else []
+    said = (
+        [f"{words.many(ended, 'generation')} {_VERBS[row.kind]}"] if ended or not (away or row.failed) else []
+    )
     if row.kind == "hand_over" and ended:
-        said = [f"{_images(ended)} asked of {provider_name(seen.order.provider)}"]
+        said = [f"{words.many(ended, 'image')} asked of {provider_name(seen.order.provider)}"]
     if away:
         said.append(f"{words.count(away)} on the way and paid for, the image is kept if it comes")
     if row.failed:
@@ -239,7 +241,8 @@ def _chosen(request: HttpRequest) -> Chosen:
 def _question(seen: Preview, chosen: Chosen) -> Question:
     number, price = seen.count, seen.expected_micros
     cost = "" if price is None or not seen.lines else f" {words.money(dollars(price))}"
-    sentences, button, title = [_those(seen)], f"{generations_words(number)}{cost}", generations_words(number)
+    title = words.many(number, "generation")
+    sentences, button = [_those(seen)], f"{title}{cost}"
     match seen.order.kind:
         case "retry":
             sentences[0] += " back into the queue and pay for another attempt each."
@@ -248,10 +251,10 @@ def _question(seen: Preview, chosen: Chosen) -> Question:
             whom = f"{provider_name(seen.order.provider)} {model_name(seen.order.model, seen.order.provider)}"
             them = "it" if number == 1 else f"all {words.count(number)}"
             sentences[0] = f"{whom} is asked anew for {them}; what failed stays as it is."
-            title, button = f"Retry {title} with {whom}?", f"Ask for {_images(number)}{cost}"
+            title, button = f"Retry {title} with {whom}?", f"Ask for {words.many(number, 'image')}{cost}"
         case "reprioritise":
             sentences[0] += f" to the priority {priority_words(seen.order.priority)}, within its own run."
-            title, button = f"Change the priority of {title}?", f"Change {generations_words(number)}"
+            title, button = f"Change the priority of {title}?", f"Change {words.many(number, 'generation')}"
         case "cancel":
             sentences[0] += " out of the queue. What waits can be taken back afterwards."
             title, button = f"Cancel {title}?", f"Cancel {button}"
@@ -326,7 +329,7 @@ def _ask_whom(request: HttpRequest, chosen: Chosen) -> HttpResponse:
     return _ask(
         request,
         Question(
-            f"Retry {generations_words(seen.count)} with another provider",
+            f"Retry {words.many(seen.count, 'generation')} with another provider",
             "Each is asked for anew with its own prompt; what failed stays as it is. The price comes next.",
             "queue_hand_over",
             "See the price",
@@ -357,10 +360,6 @@ def _nothing_to_do(seen: Preview, chosen: Chosen) -> str:
         return f"Nothing was changed: none of them {stands} any more"
     match = monitor.those(chosen.ids)[0]
     return f"Nothing was changed: it is {words.STATUSES[match.status].label.lower()} by now"
-
-
-def _images(number: int) -> str:
-    return f"{words.count(number)} image{'' if number == 1 else 's'}"
 
 
 # -- every action there was ------------------------------------------------------------------------------
@@ -453,7 +452,9 @@ def abort(request: HttpRequest, action_id: UUID) -> HttpResponse:
         left = bulk.abort(action_id, actor_of(request))
     except BadInput as problem:
         return refuse(request, problem, then=then)
-    said = f"Aborted, {generations_words(left)} left as they were" if left else "It was finished already"
+    said = (
+        f"Aborted, {words.many(left, 'generation')} left as they were" if left else "It was finished already"
+    )
     return _again(request, action_id, Toast(said), then)
 
 
@@ -474,12 +475,12 @@ def undo(request: HttpRequest, action_id: UUID) -> HttpResponse:
     link = Link(reverse("bulk_action", args=[new]), "Show")
     if row.size > bulk.AT_HAND:
         return _again(
-            request, action_id, Toast(f"Taking back {generations_words(row.size)}", link=link), then
+            request, action_id, Toast(f"Taking back {words.many(row.size, 'generation')}", link=link), then
         )
     bulk.carry_out_all(new)
     items = reads.items(new, limit=bulk.AT_HAND)
     number = sum(item.outcome == "done" for item in items)
-    told = f"{generations_words(number)} taken back"
+    told = f"{words.many(number, 'generation')} taken back"
     if number < row.size:
         told += f", {words.count(row.size - number)} changed since"
     touched = monitor.those([each.generation_id for each in items])

@@ -15,7 +15,7 @@ from packshot.web.answers import Toast, Undo, answer, refuse
 from packshot.web.pages import products
 from packshot.web.pages.product import news as news_of
 from packshot.web.security import actor_of, needs
-from packshot.web.words import count
+from packshot.web.words import count, many
 
 _SALT = "packshot.undo.activation"
 _WITHIN_S = 24 * 3600
@@ -48,7 +48,7 @@ def activate_newest(request: HttpRequest) -> HttpResponse:
     if not done:
         return answer(request, Toast("No newer image to set active", tone="warn"), then=_then(request))
     left = len(ids) - len(done)
-    words = f"{_images(len(done))} set active"
+    words = f"{many(len(done), 'image')} set active"
     return _answer(request, f"{words}, {count(left)} left as they were" if left else words, done)
 
 
@@ -67,11 +67,12 @@ def restore(request: HttpRequest) -> HttpResponse:
         toast = Toast("Another image was set active since. Nothing was changed", tone="warn")
     elif changed:
         toast = Toast(
-            f"{_images(restored.restored)} restored, {count(changed)} set anew since and left as they are",
+            f"{many(restored.restored, 'image')} restored, "
+            f"{count(changed)} set anew since and left as they are",
             tone="warn",
         )
     else:
-        toast = Toast("Image restored" if len(undone) == 1 else f"{_images(len(undone))} restored")
+        toast = Toast("Image restored" if len(undone) == 1 else f"{many(len(undone), 'image')} restored")
     return answer(request, toast, _parts(request, undone), then=_then(request))
 
 
@@ -103,10 +104,6 @@ def _parts(request: HttpRequest, done: Sequence[Activation]) -> Collection[tuple
 def _then(request: HttpRequest) -> str:
     """The page of ours that the form was on."""
     return request.POST.get("then") or reverse("products")
-
-
-def _images(number: int) -> str:
-    return f"{count(number)} {'image' if number == 1 else 'images'}"
 
 
 def _undo(done: Sequence[Activation], *, shows: str) -> Undo:

@@ -78,11 +78,13 @@ def _told(ended: EndedRequest) -> dict[str, str]:
         "uncertain": ended.uncertain,
         "cancelled": ended.cancelled,
     }
-    said = [f"{words.count(count)} {word}" for word, count in counts.items() if count]
-    first, _, rest = said[0].partition(" ")
-    noun = "image" if first == "1" else "images"
+    (word, first), *others = [each for each in counts.items() if each[1]]
+    said = [
+        f"{words.many(first, 'image')} {word}",
+        *(f"{words.count(count)} {word}" for word, count in others),
+    ]
     tone = "bad" if not ended.completed else "warn" if ended.failed or ended.uncertain else "ok"
-    return {"key": ended.key, "words": f"{first} {noun} {', '.join([rest, *said[1:]])}", "tone": tone}
+    return {"key": ended.key, "words": ", ".join(said), "tone": tone}
 
 
 live.offer(

@@ -49,7 +49,7 @@ from packshot.web.pages import given as along
 from packshot.web.pages import products as listing
 from packshot.web.pages.given import Pictures
 from packshot.web.security import CONTENT_SECURITY_POLICY, actor_of, needs
-from packshot.web.words import count, money
+from packshot.web.words import count, many, money
 from packshot.web.words import price as price_words
 
 SHAPES = ("1:1", "4:5", "3:4", "16:9")
@@ -490,10 +490,9 @@ def picture(request: HttpRequest, value: str) -> HttpResponse:
 
 def _asked(request: HttpRequest, wishes: Wishes, done: Sequence[tuple[Ask, Asked]]) -> HttpResponse:
     images = sum(len(asked.generation_ids) * each.images for each, asked in done)
-    noun = "image" if images == 1 else "images"
     repeated = all(asked.repeated for _, asked in done)
     toast = Toast(
-        f"{count(images)} {noun} asked for already" if repeated else f"{count(images)} {noun} asked for",
+        f"{many(images, 'image')} asked for{' already' if repeated else ''}",
         link=_queue_link([asked for _, asked in done]),
         # The tab that asked is told how each of them ended.
         asked=" ".join(asked.key for _, asked in done),

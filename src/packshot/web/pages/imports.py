@@ -161,7 +161,7 @@ def apply(request: HttpRequest) -> HttpResponse:
     record = imports.by_id(record_id)
     assert record is not None, "it was just written"
     toast = Toast(
-        f"{_many(record.created + record.changed, 'product')} imported",
+        f"{words.many(record.created + record.changed, 'product')} imported",
         link=Link(reverse("products"), "Show products"),
     )
     return answer(request, toast, then=reverse("import_record", args=[record_id]))
@@ -295,7 +295,7 @@ def _foreseen(found: ImportPlan, upload: Upload) -> Foreseen:
         plan=found,
         changes=changes[:EXAMPLES_SHOWN],
         new=new[:EXAMPLES_SHOWN],
-        button=f"Import {_many(to_do, 'product')}" if to_do else "",
+        button=f"Import {words.many(to_do, 'product')}" if to_do else "",
         again=upload.id if imports.by_id(upload.id) else None,
     )
 
@@ -328,10 +328,6 @@ def _problems(request: HttpRequest, kept: Sequence[RowProblem], count: int, **qu
         next=address(page + 1, show) if page < pages else "",
         unkept=count - len(kept),
     )
-
-
-def _many(number: int, noun: str) -> str:
-    return f"{words.count(number)} {noun}" + ("" if number == 1 else "s")
 
 
 def _size(count: int) -> str:

@@ -487,8 +487,7 @@ def bring(request: HttpRequest) -> HttpResponse:
         kept = by_hand.bring(key, [each.read(MAX_BYTES + 1) for each in sent], actor_of(request))
     except (BadInput, OverBudget) as problem:
         return refuse(request, problem, then=then)
-    noun = "image" if kept == 1 else "images"
-    return done(request, f"{words.count(kept)} {noun} kept", monitor.those([key]), then)
+    return done(request, f"{words.many(kept, 'image')} kept", monitor.those([key]), then)
 
 
 @needs("resolve_uncertain")

@@ -117,13 +117,17 @@ def decide(request: HttpRequest) -> HttpResponse:
         ids = _chosen(request.POST)
         if decision == "undecided":
             turned: Sequence[Turned] = flow.withdraw(ids, actor)
-            toast = Toast(f"{_images(len(turned))} to be decided again")
+            toast = Toast(f"{words.many(len(turned), 'image')} to be decided again")
         elif decision in ("approved", "rejected"):
             word: Decision = "approved" if decision == "approved" else "rejected"
             reason = request.POST.get("reason", "") or request.POST.get("other", "")
             done = flow.decide(ids, word, reason if word == "rejected" else "", actor)
             turned = done.turned
-            told = f"{_images(len(turned))} {word}" if turned or not done.own else "Nothing was decided"
+            told = (
+                f"{words.many(len(turned), 'image')} {word}"
+                if turned or not done.own
+                else "Nothing was decided"
+            )
             left = f", {words.count(done.own)} left to somebody else" if done.own else ""
             undo = Undo(
                 reverse("review_decide"),
@@ -216,10 +220,6 @@ def _address(shelf: Shelf, view: str, **more: object) -> str:
 
 def _many(number: int) -> str:
     return f"{words.count(number)}{'+' if number >= reviewing.COUNTED_AT_MOST else ''}"
-
-
-def _images(number: int) -> str:
-    return f"{words.count(number)} {'image' if number == 1 else 'images'}"
 
 
 # -- what the stream shows ---------------------------------------------------------------------------
