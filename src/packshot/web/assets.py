@@ -52,6 +52,8 @@ STYLES = (
     "style",
     "small",
 )
+# What one page alone needs, in sheets of their own, which it links after that one.
+PAGE_STYLES = ("history",)
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 
 
@@ -77,7 +79,8 @@ class Assets:
 def assets() -> Assets:
     """The files of `web/static` whose kind a browser is given."""
     found = [(path, file.read_bytes()) for path, file in _walk(files(__package__).joinpath("static"), "")]
-    found.append(("packshot.css", _style_sheet()))
+    found.append(("packshot.css", _style_sheet(*STYLES)))
+    found += [(f"{name}.css", _style_sheet(name)) for name in PAGE_STYLES]
     digest = hashlib.sha256()
     by_path = {}
     for path, content in sorted(found):
@@ -101,10 +104,10 @@ def _asset(content: bytes, media_type: str) -> Asset:
     )
 
 
-def _style_sheet() -> bytes:
-    """The parts as one file, without comments and indentation."""
+def _style_sheet(*parts: str) -> bytes:
+    """These parts as one file, without comments and indentation."""
     folder = files(__package__).joinpath("styles")
-    text = "".join(folder.joinpath(f"{name}.css").read_text("utf-8") for name in STYLES)
+    text = "".join(folder.joinpath(f"{name}.css").read_text("utf-8") for name in parts)
     return re.sub(r"\n\s*", "\n", _COMMENT.sub("", text)).strip().encode()
 
 
