@@ -22,7 +22,7 @@ from packshot.catalogue.images import (
     waiting_to_be_decoded,
 )
 from packshot.catalogue.photos import CAPTURE, PHOTO, BroughtPhoto, add_photo, open_product, photo_of
-from packshot.catalogue.products import ProductRow, archive, by_id, by_sku, without_image
+from packshot.catalogue.products import ProductRow, archive, by_id, by_sku, unarchive, without_image
 from packshot.catalogue.templates import (
     GENERAL,
     Shipped,
@@ -71,6 +71,7 @@ __all__ = [
     "template_by_name",
     "templates_for",
     "to_decode",
+    "unarchive",
     "waiting_to_be_decoded",
     "without_image",
 ]

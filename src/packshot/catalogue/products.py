@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 
 from packshot.catalogue.models import Product
 from packshot.kernel.errors import BadInput
@@ -59,6 +59,30 @@ def archive(ids: Sequence[UUID]) -> dict[UUID, str]:
             [list(ids)],
         )
         return dict(cursor.fetchall())
+
+
+def unarchive(ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Take these back into the catalogue. Returns the SKU of each that was not in it. Raises BadInput where
+    another product has the SKU by now."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT 1 FROM packshot_product WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE", [list(ids)]
+        )
+        try:
+            with transaction.atomic():
+                cursor.execute(
+                    """
+                    UPDATE packshot_product SET archived_at = NULL, updated_at = clock_timestamp()
+                    WHERE id = ANY(%s) AND archived_at IS NOT NULL RETURNING id, sku
+                    """,
+                    [list(ids)],
+                )
+                return dict(cursor.fetchall())
+        except IntegrityError:
+            raise BadInput(
+                "another product of the catalogue has this SKU by now; give that one another first",
+                field="sku",
+            ) from None
 
 
 def without_image(provider: str, *, category_path: str | None = None) -> list[ProductRow]:

@@ -49,3 +49,21 @@ def archive(product_ids: Sequence[UUID], actor: Actor) -> Retired:
         return Retired(len(gone), 0, 0)
     ended = generate.cancel(waiting, actor)
     return Retired(len(gone), ended.ended, ended.on_their_way)
+
+
+def unarchive(product_ids: Sequence[UUID], actor: Actor) -> int:
+    """Take these products back in, and return how many came back. They have the images that they had; what
+    was cancelled when they went is not asked for again."""
+    if not actor.may("edit_catalogue"):
+        raise BadInput("your role may not archive products")
+    with transaction.atomic():
+        back = catalogue.unarchive(sorted(set(product_ids)))
+        if back:
+            audit(actor, "unarchive products", f"{len(back)} products", skus=list(back.values())[:1_000])
+            events.tell(
+                [
+                    Happening("product", "unarchived", str(product_id), {"sku": sku, "by": actor.name})
+                    for product_id, sku in back.items()
+                ]
+            )
+    return len(back)

@@ -12,8 +12,13 @@ def read(kind: type[_Row], sql: str, **parameters: Any) -> list[_Row]:
     """One `kind` per row, its fields named as the columns are."""
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters or None)
-        names = [column.name for column in cursor.description]
-        return [kind(**dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
+        return rows(kind, cursor)
+
+
+def rows(kind: type[_Row], cursor: Any) -> list[_Row]:
+    """One `kind` per row of the result that `cursor` stands at."""
+    names = [column.name for column in cursor.description]
+    return [kind(**dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
 
 
 def document(value: Any) -> Any:

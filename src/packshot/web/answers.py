@@ -63,6 +63,15 @@ def answer(
     return HttpResponse("".join(parts))
 
 
+def anew(request: HttpRequest, toast: Toast, *, then: str) -> HttpResponse:
+    """The whole page `then`, loaded again with the toast on it: for what changes more than parts."""
+    _keep(request, toast)
+    there = _ours(request, then)
+    if "HX-Request" in request.headers:
+        return HttpResponse(headers={"HX-Redirect": there})
+    return HttpResponseRedirect(there, status=303)
+
+
 def refuse(request: HttpRequest, problem: PackshotError | str, *, then: str) -> HttpResponse:
     """Nothing was done, and why. For a problem that belongs to no field of a form."""
     words = str(problem)
