@@ -44,7 +44,8 @@ export const listenForKeys = ({ switchTheme, openPalette }) => {
 /** Whether `key` did something. */
 const press = (event, key, { switchTheme }) => {
   const own = [...document.querySelectorAll(`[data-key="${CSS.escape(key.toLowerCase())}"]`)].find(visible);
-  if (own && !event.shiftKey) return own.click(), true;
+  // On many keyboards signs and digits need Shift; with a letter it means another key.
+  if (own && !(event.shiftKey && /^\p{L}$/u.test(key))) return own.click(), true;
   if (key === "j") return move(1);
   if (key === "k") return move(-1);
   if (key === "t") return switchTheme(), true;
