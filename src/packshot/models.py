@@ -6,11 +6,13 @@ from packshot.catalogue.models import (
     Image,
     ImportRecord,
     Product,
+    PromptMove,
     PromptTemplate,
     PromptTemplateVersion,
     Rendition,
     Triage,
 )
+from packshot.catalogue.photo_models import Photo
 from packshot.events.models import Event
 from packshot.generations.bulk_models import BulkAction, BulkItem
 from packshot.generations.models import (
@@ -27,7 +29,7 @@ from packshot.generations.models import (
 )
 from packshot.ledger.models import Budget, BudgetWindow, Entry, PriceEdit, Reservation, StopSwitch
 from packshot.preferences.models import Preference, SavedView
-from packshot.quality.models import Review, Score
+from packshot.quality.models import Review, Score, Vote
 from packshot.reports.models import Rollup
 
 __all__ = [
@@ -47,10 +49,12 @@ __all__ = [
     "Image",
     "ImportRecord",
     "InspectionRecord",
+    "Photo",
     "Preference",
     "PriceEdit",
     "Process",
     "Product",
+    "PromptMove",
     "PromptTemplate",
     "PromptTemplateVersion",
     "ProviderRecord",
@@ -66,4 +70,5 @@ __all__ = [
     "StopSwitch",
     "Triage",
     "User",
+    "Vote",
 ]

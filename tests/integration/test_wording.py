@@ -1,18 +1,26 @@
-"""Templates: who changes them, what is kept of them, and that nobody writes over what they have not seen."""
+"""Templates: who changes them, which version is used, and that nobody writes over what they have not seen."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from threading import Barrier
 
 import pytest
+from django.db import DatabaseError, connection, transaction
 
-from packshot import catalogue, preferences
+from packshot import catalogue, preferences, sql
 from packshot.accounts import Actor
 from packshot.accounts.models import AuditEntry
 from packshot.catalogue import templates
-from packshot.catalogue.models import Category, PromptTemplateVersion
-from packshot.catalogue.templates import GENERAL, Overtaken
-from packshot.flows import wording
+from packshot.catalogue.models import Category, Product, PromptMove, PromptTemplate, PromptTemplateVersion
+from packshot.catalogue.templates import GENERAL, LabelMoved, MoveRow, Overtaken
+from packshot.flows import generate, wording
+from packshot.flows.generate import Ask
+from packshot.generations.models import Generation
 from packshot.kernel.errors import BadInput
 from tests import build
 from tests.browser import story
-from tests.build import EDITOR
+from tests.build import ADMIN, EDITOR
 
 pytestmark = pytest.mark.django_db
 
@@ -72,14 +80,198 @@ def test_nobody_saves_over_a_version_that_they_have_not_seen(oils):
     assert wording.rewrite(oils, "Ada's {{name}}", EDITOR, based_on=1).number == 2
 
 
-def test_an_older_wording_comes_back_as_the_newest_version(oils):
+# -- the label -----------------------------------------------------------------------------------------
+
+
+def moved(template) -> list[tuple[int | None, int, str]]:
+    return [(each.from_number, each.to_number, each.by_name) for each in templates.moves(template)]
+
+
+def test_a_draft_serves_nobody_until_it_is_put_in_use(oils):
+    row = wording.rewrite(oils, "A draft of {{name}}.", EDITOR, based_on=1, use=False)
+    assert (row.number, row.text, row.newest, row.draft) == (1, "A bottle of {{name}}.", 2, 2)
+    assert catalogue.templates_for(["Food > Oils"])["Food > Oils"].text == "A bottle of {{name}}."
+    assert catalogue.template_by_name("Oils").number == 1
+    row, before = wording.use(oils, 2, EDITOR, in_use=1)
+    assert (row.number, row.draft, before) == (2, None, 1)
+    assert catalogue.templates_for(["Food > Oils"])["Food > Oils"].text == "A draft of {{name}}."
+    assert AuditEntry.objects.filter(action="use template version", detail__instead_of=1).count() == 1
+
+
+def test_what_is_asked_for_while_there_is_a_draft_is_worded_as_the_version_in_use(oils):
+    build.provider_row(name="sandbox")
+    product = catalogue.by_sku([Product.objects.get().sku])
+
+    def asked(key: str, template: str | None = None) -> tuple[str, int]:
+        made = generate.request(
+            Ask(product, "sandbox", template=template), ADMIN, request_key=key, agreed_micros=0
+        )
+        generation = Generation.objects.select_related("template_version").get(pk=made.generation_ids[0])
+        return generation.prompt, generation.template_version.number
+
+    wording.rewrite(oils, "A draft of {{name}}.", EDITOR, based_on=1, use=False)
+    old = (f"A bottle of {product[0].name}.", 1)
+    assert (asked("by its category"), asked("by its name", "Oils")) == (old, old)
+    wording.use(oils, 2, EDITOR)
+    assert asked("once used") == (f"A draft of {product[0].name}.", 2)
+    wording.use(oils, 1, EDITOR)
+    assert asked("taken back") == old
+
+
+def test_going_back_moves_the_label_and_copies_no_text(oils):
     wording.rewrite(oils, "Second {{name}}", EDITOR, based_on=1)
-    back = wording.use_again(oils, 1, EDITOR, based_on=2)
-    assert (back.number, back.text) == (3, "A bottle of {{name}}.")
-    with pytest.raises(Overtaken):
-        wording.use_again(oils, 2, EDITOR, based_on=2)
-    with pytest.raises(BadInput, match="no version 9"):
-        wording.use_again(oils, 9, EDITOR, based_on=3)
+    row, before = wording.use(oils, 1, EDITOR, in_use=2)
+    assert (row.number, row.text, row.newest, row.draft, before) == (1, "A bottle of {{name}}.", 2, None, 2)
+    assert PromptTemplateVersion.objects.filter(template_id=oils).count() == 2
+    assert moved(oils) == [(2, 1, "ed"), (1, 2, "ed"), (None, 1, "ed")]
+    assert wording.use(oils, 1, EDITOR, in_use=1) == (row, None), "it is in use: nothing moves"
+    assert len(moved(oils)) == 3
+    with pytest.raises(BadInput, match="no version 9; it has 1 to 2"):
+        wording.use(oils, 9, EDITOR, in_use=1)
+
+
+def test_a_version_saved_for_use_and_its_move_bear_the_same_time(oils):
+    wording.rewrite(oils, "Second {{name}}", EDITOR, based_on=1)
+    wording.rewrite(oils, "Third {{name}}", EDITOR, based_on=2, use=False)
+    wording.use(oils, 3, EDITOR)
+    times = {each.number: each.at for each in templates.versions(oils)}
+    third, second, first = templates.moves(oils)
+    assert (first.at, second.at) == (times[1], times[2])
+    assert third.at > times[3], "a draft came first"
+
+
+def test_nobody_moves_a_label_that_somebody_moved_meanwhile(oils):
+    wording.rewrite(oils, "Second {{name}}", EDITOR, based_on=1)
+    wording.rewrite(oils, "Third {{name}}", EDITOR, based_on=2)
+    wording.use(oils, 1, EDITOR, in_use=3)
+    with pytest.raises(LabelMoved) as caught:
+        wording.use(oils, 2, EDITOR, in_use=3)
+    assert (caught.value.move.to_number, caught.value.move.by_name) == (1, "ed")
+    with pytest.raises(LabelMoved):
+        wording.rewrite(oils, "Fourth {{name}}", EDITOR, based_on=3, in_use=3)
+    assert templates.template_by_id(oils).newest == 3, "nothing was saved either"
+    # A draft takes nobody's place.
+    assert wording.rewrite(oils, "Fourth {{name}}", EDITOR, based_on=3, in_use=3, use=False).draft == 4
+
+
+def test_what_is_saved_for_use_twice_moves_once(oils):
+    for _ in range(2):
+        wording.rewrite(oils, "Second {{name}}", EDITOR, based_on=1, in_use=1)
+    assert moved(oils) == [(1, 2, "ed"), (None, 1, "ed")]
+
+
+def test_a_draft_saved_unchanged_for_use_becomes_the_version_in_use(oils):
+    wording.rewrite(oils, "Second {{name}}", EDITOR, based_on=1, use=False)
+    row = wording.rewrite(oils, "Second {{name}}", EDITOR, based_on=2, in_use=1)
+    assert (row.number, row.newest, row.draft) == (2, 2, None)
+    assert wording.rewrite(oils, row.text, EDITOR, based_on=2, use=False) == row, "no version, no move"
+
+
+def test_a_version_that_was_in_use_is_no_draft(oils):
+    wording.rewrite(oils, "Second {{name}}", EDITOR, based_on=1, use=False)
+    wording.rewrite(oils, "Third {{name}}", EDITOR, based_on=2)
+    wording.use(oils, 1, EDITOR)
+    assert [(each.number, each.used) for each in templates.versions(oils)] == [
+        (3, True),
+        (2, False),
+        (1, True),
+    ]
+    assert templates.template_by_id(oils).draft is None, "the newest was in use"
+
+
+def test_the_command_lines_words_are_used_at_once_or_left_a_draft(oils):
+    assert wording.save("Oils", "Second {{name}}", EDITOR, use=False).number == 2
+    assert catalogue.template_by_name("Oils").number == 1
+    assert wording.save("Oils", "Second {{name}}", EDITOR).number == 2
+    assert catalogue.template_by_name("Oils").number == 2
+    assert wording.use_by_name("Oils", 1, EDITOR) == 2
+    assert wording.use_by_name("Oils", 1, EDITOR) is None
+    with pytest.raises(BadInput, match="there is no template 'Balms'"):
+        wording.use_by_name("Balms", 1, EDITOR)
+    assert moved(oils) == [(2, 1, "ed"), (1, 2, "ed"), (None, 1, "ed")]
+
+
+def refused(act: Callable[[], object]) -> str:
+    with pytest.raises(DatabaseError) as caught, transaction.atomic():
+        act()
+        with connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    return str(caught.value)
+
+
+def test_the_database_itself_keeps_the_label_and_its_history_together(oils):
+    wording.rewrite(oils, "Second {{name}}", EDITOR, based_on=1, use=False)
+    other = wording.create("Other", "A {{name}}", EDITOR, category_path=None)
+    wording.rewrite(other, "Another {{name}}", EDITOR, based_on=1, use=False)
+    wording.rewrite(other, "A third {{name}}", EDITOR, based_on=2, use=False)
+    row, moves = PromptTemplate.objects.filter(pk=oils), PromptMove.objects.filter(template_id=oils)
+    assert "moves only with a line of its history" in refused(lambda: row.update(production_number=2))
+    assert "only grows" in refused(lambda: moves.update(moved_by_name="nobody"))
+    assert "only grows" in refused(lambda: moves.delete())
+
+    def to_another_templates_version() -> None:
+        moves.create(template_id=oils, number=2, from_number=1, to_number=3)
+        row.update(production_number=3)
+
+    assert "packshot_promptmove_to_its_own" in refused(to_another_templates_version)
+    assert "packshot_template_production_is_its_own" in refused(
+        lambda: PromptTemplate.objects.create(name="Without a version")
+    )
+    assert "packshot_promptmove_moves" in refused(
+        lambda: moves.create(template_id=oils, number=2, from_number=None, to_number=2)
+    )
+    assert templates.template_by_id(oils).number == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_who_move_the_label_at_once_the_second_is_told():
+    build.product()
+    oils = wording.create("Oils", "First {{name}}", EDITOR, category_path="Food > Oils")
+    wording.rewrite(oils, "Second {{name}}", EDITOR, based_on=1, use=False)
+    wording.rewrite(oils, "Third {{name}}", EDITOR, based_on=2, use=False)
+    together = Barrier(2)
+
+    def use(number: int) -> int | MoveRow:
+        try:
+            together.wait(10)
+            return wording.use(oils, number, Actor(None, f"who wants {number}", "editor"), in_use=1)[0].number
+        except LabelMoved as problem:
+            return problem.move
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = list(pool.map(use, (2, 3)))
+    (won,) = [each for each in outcomes if isinstance(each, int)]
+    (told,) = [each for each in outcomes if isinstance(each, MoveRow)]
+    assert (told.to_number, told.by_name) == (won, f"who wants {won}")
+    assert templates.template_by_id(oils).number == won
+    assert [(each.from_number, each.to_number) for each in templates.moves(oils)] == [(1, won), (None, 1)]
+
+
+def test_templates_from_before_there_were_labels_keep_their_newest_version_and_its_past(oils):
+    ada = story.person("editor", "ada")
+    wording.rewrite(oils, "Second {{name}}", Actor(ada.id, "ada", "editor"), based_on=1)
+    wording.rewrite(oils, "Third {{name}}", EDITOR, based_on=2, use=False)
+    before = {each.number: each.at for each in templates.versions(oils)}
+    with connection.cursor() as cursor:
+        # As they stood: no moves, and the column as it comes.
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        cursor.execute("DELETE FROM packshot_promptmove")
+        cursor.execute("UPDATE packshot_prompttemplate SET production_number = 1")
+        text = sql.text("prompt_labels", 1)
+        cursor.execute(text[: text.index("-- The label stands on a version of its own")])
+        cursor.execute("SET LOCAL session_replication_role = DEFAULT")
+    assert templates.template_by_id(oils).number == 3
+    assert [(each.from_number, each.to_number, each.by_name, each.at) for each in templates.moves(oils)] == [
+        (2, 3, "", before[3]),
+        (1, 2, "ada", before[2]),
+        (None, 1, "", before[1]),
+    ]
+    assert import_module("packshot.migrations.0027_prompt_labels").Migration.operations[-1].sql == text
+
+
+# -- where it serves -----------------------------------------------------------------------------------
 
 
 def test_an_archived_template_serves_nothing_until_it_is_restored(oils):
@@ -149,11 +341,40 @@ def test_a_preview_shows_what_came_from_where_and_what_would_be_sent(oils):
     assert rendered.prompt == f"A clear {product.name} of {{{{attribute:farm}}}}. Soft light"
 
 
+def test_ten_products_are_tried_those_that_lack_something_first_and_then_different_ones():
+    def product(name: str, category: str, **attributes: str) -> None:
+        made = build.product(name, category=category)
+        Product.objects.filter(pk=made.pk).update(name=name, attributes=attributes)
+
+    for number in range(30):
+        product(f"Oil {number}", "Food > Oils", farm="Home", colour="green")
+    product("Plain oil", "Food > Oils", farm="Home")
+    product("No farm", "Food > Seeds", colour="grey")
+    product("Nothing said", "Food > Seeds")
+    product("Served elsewhere", "Food > Tea")
+    product("Elsewhere", "Care")
+    wording.create("Tea", "A {{name}}", EDITOR, category_path="Food > Tea")
+    text = "{{name}} of {{attribute:farm}}, {{attribute:colour|natural}}"
+    found = wording.survey(text, "Food")
+    assert (found.looked_at, found.lacking) == (33, 2)
+    assert len(found.trials) == 10
+    assert {each.product.name for each in found.trials[:2]} == {"No farm", "Nothing said"}
+    assert all(each.missing == ("attribute:farm",) for each in found.trials[:2])
+    assert "Plain oil" in {each.product.name for each in found.trials[2:]}, "it takes the default"
+    assert not any(each.missing for each in found.trials[2:])
+    everywhere = {each.product.category_path for each in wording.survey(text, None).trials}
+    assert everywhere == {"Food > Oils", "Food > Seeds", "Care"}, "what no template serves by itself"
+    assert wording.survey("{{name}} {{nmae}}", "Food").lacking == 0, "no product could have that"
+    long = wording.survey("{{name}} " * 3_000, "Food")
+    assert long.looked_at == 10, "as few as can be shown, where a wording is much work"
+
+
 def test_a_viewer_changes_nothing(oils):
     for act in (
         lambda: wording.create("Mine", "A {{name}}", VIEWER, category_path=None),
         lambda: wording.rewrite(oils, "A {{name}}", VIEWER, based_on=1),
-        lambda: wording.use_again(oils, 1, VIEWER, based_on=1),
+        lambda: wording.use(oils, 1, VIEWER, in_use=1),
+        lambda: wording.use_by_name("Oils", 1, VIEWER),
         lambda: wording.archive(oils, VIEWER),
         lambda: wording.restore(oils, VIEWER),
     ):

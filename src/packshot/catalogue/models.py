@@ -236,6 +236,9 @@ class PromptTemplate(models.Model):
     category = models.ForeignKey("Category", null=True, on_delete=models.PROTECT, related_name="+")
     # How copies come into the shape that was asked for: crop, pad; empty: as the site says.
     shape_fit = models.CharField(max_length=4, blank=True, default="", db_default="")
+    # The version that generations use. It is one of its own, and moves only with a line of its history
+    # (sql/prompt_labels.v1.sql).
+    production_number = models.IntegerField(default=1, db_default=1)
     archived_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(db_default=Now())
 
@@ -272,6 +275,19 @@ class PromptTemplateVersion(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint("template", "number", name="packshot_template_version_once"),
         ]
+
+
+class PromptMove(models.Model):
+    """One move of the label "production" to another version of a template. Append-only (trigger)."""
+
+    pk = models.CompositePrimaryKey("template_id", "number")
+    template = models.ForeignKey("PromptTemplate", on_delete=models.PROTECT, related_name="+", db_index=False)
+    number = models.IntegerField()  # of the move, from 1
+    from_number = models.IntegerField(null=True)  # null: its first version
+    to_number = models.IntegerField()
+    moved_by_name = models.TextField(blank=True)  # empty: Packshot
+    # As its version's own time, where it was put in use as it was saved.
+    at = models.DateTimeField(db_default=Now())
 
 
 class ImportRecord(models.Model):

@@ -48,7 +48,7 @@ COMMANDS: dict[str, Entry] = {
     "doctor": Entry("doctor:app", RUN, "Check this installation, and say how to mend it.", "django"),
     "import": Entry("importing:app", CATALOGUE, "Import a catalogue file."),
     "products": Entry("products:app", CATALOGUE, "List and archive products."),
-    "templates": Entry("templates:app", CATALOGUE, "Show, try and save prompt templates."),
+    "templates": Entry("templates:app", CATALOGUE, "Show, try, save and use prompt templates."),
     "generate": Entry("generating:app", CATALOGUE, "Ask a provider for images of products."),
     "images": Entry("images:app", CATALOGUE, "List, choose, share and export images."),
     "queue": Entry("queue:app", QUEUE, "See generations; retry, cancel, resolve them."),

@@ -154,7 +154,11 @@ def load_templates(actor: Actor) -> int:
         with transaction.atomic():
             for each in missing:
                 catalogue.save_template(
-                    each.name, each.text, category_path=each.category_path, person_id=actor.id
+                    each.name,
+                    each.text,
+                    category_path=each.category_path,
+                    person_id=actor.id,
+                    by_name=actor.name,
                 )
             audit(actor, "load templates", "shipped", names=[each.name for each in missing])
     return len(missing)

@@ -1,5 +1,6 @@
-"""Prompt templates: tried on a product, saved as a new version."""
+"""Prompt templates: tried on products, saved as a draft or for use, put in use and taken back."""
 
+from dataclasses import dataclass
 from uuid import UUID
 
 from django.db import transaction
@@ -12,9 +13,38 @@ from packshot.catalogue.products import ProductRow
 from packshot.catalogue.templates import TemplateRow
 from packshot.kernel.errors import BadInput
 
+# So many products are looked at for those to show, fewer where a wording has very many placeholders.
+LOOKED_AT = 500
+MOST_PLACES = 20_000
+SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What a wording gives for one product."""
+
+    product: ProductRow
+    pieces: tuple[prompts.Piece, ...]
+    rendered: prompts.Rendered
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What this product lacks: a name that no product can have is the template's problem."""
+        known = {each.name for part in self.pieces for each in prompts.placeholders(part.text) if each.known}
+        return tuple(name for name in self.rendered.missing if name in known)
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a wording gives for different products, those that lack something first."""
+
+    trials: tuple[Trial, ...]
+    looked_at: int
+    lacking: int  # of those
+
 
 def preview(template: str, product: ProductRow) -> prompts.Rendered:
-    """The prompt that this product would get from the template's newest wording."""
+    """The prompt that this product would get from the template's wording in production."""
     text = catalogue.template_by_name(template).text
     return prompts.render(text, facts_of(product), preferences.get("brand_style"))
 
@@ -23,6 +53,34 @@ def show(text: str, product: ProductRow) -> tuple[tuple[prompts.Piece, ...], pro
     """What `text`, saved or not, gives for this product: in pieces, and as it would be sent."""
     facts, style = facts_of(product), preferences.get("brand_style")
     return prompts.pieces(text, facts, style), prompts.render(text, facts, style)
+
+
+def try_on(text: str, product: ProductRow) -> Trial:
+    """What `text`, saved or not, gives for this product."""
+    return Trial(product, *show(text, product))
+
+
+def survey(text: str, category_path: str | None) -> Survey:
+    """What `text` gives for ten of the products that it is for, as different as there are: first those that
+    lack something or are cut, then of each category and with each default."""
+    places = max(1, len(prompts.placeholders(text)))
+    found = templates.products_served(category_path, max(SHOWN, min(LOOKED_AT, MOST_PLACES // places)))
+    style = preferences.get("brand_style")
+    alike: dict[tuple[object, ...], list[Trial]] = {}
+    for product in found:
+        facts = facts_of(product)
+        trial = Trial(product, prompts.pieces(text, facts, style), prompts.render(text, facts, style))
+        defaults = tuple(each.name for each in trial.pieces if each.kind == "default")
+        key = (trial.missing, trial.rendered.shortened, defaults, product.category_path)
+        alike.setdefault(key, []).append(trial)
+    rows = sorted(alike.values(), key=lambda row: _rank(row[0]))
+    chosen = [row[turn] for turn in range(SHOWN) for row in rows if turn < len(row)][:SHOWN]
+    lacking = sum(len(row) for row in rows if row[0].missing)
+    return Survey(tuple(sorted(chosen, key=_rank)), len(found), lacking)
+
+
+def _rank(trial: Trial) -> tuple[int, int]:
+    return -len(trial.missing), -len(trial.rendered.shortened)
 
 
 def facts_of(product: ProductRow) -> prompts.ProductFacts:
@@ -36,17 +94,32 @@ def facts_of(product: ProductRow) -> prompts.ProductFacts:
     )
 
 
-def save(template: str, text: str, actor: Actor, *, category_path: str | None = None) -> Wording:
-    """Store `text` as the template's newest version; the same text again makes none."""
+def save(
+    template: str, text: str, actor: Actor, *, category_path: str | None = None, use: bool = True
+) -> Wording:
+    """Store `text` as the template's newest version, for use or as a draft; the same text makes none."""
     _may(actor)
     if not 1 <= len(template.strip()) <= 120:
         raise BadInput("a template's name has 1 to 120 characters", field="name")
     with transaction.atomic():
         saved = catalogue.save_template(
-            template.strip(), text, category_path=category_path, person_id=actor.id
+            template.strip(),
+            text,
+            category_path=category_path,
+            person_id=actor.id,
+            by_name=actor.name,
+            use=use,
         )
-        audit(actor, "save template", saved.template, version=saved.number)
+        audit(actor, "save template", saved.template, version=saved.number, used=use)
     return saved
+
+
+def use_by_name(template: str, number: int, actor: Actor) -> int | None:
+    """Put a version of the template called so in use. The one that was, or None when it was this one."""
+    _may(actor)
+    catalogue.template_by_name(template)  # or says which there are
+    found = next(each for each in templates.templates() if each.name == template)
+    return use(found.id, number, actor)[1]
 
 
 # -- in the browser ------------------------------------------------------------------------------------
@@ -59,30 +132,62 @@ def create(name: str, text: str, actor: Actor, *, category_path: str | None) -> 
     if not 1 <= len(name) <= 120:
         raise BadInput("a template's name has 1 to 120 characters", field="name")
     with transaction.atomic():
-        made = templates.create_template(name, typed(text), category_path=category_path, person_id=actor.id)
+        made = templates.create_template(
+            name, typed(text), category_path=category_path, person_id=actor.id, by_name=actor.name
+        )
         audit(actor, "save template", name, version=1)
     return made
 
 
-def rewrite(template_id: UUID, text: str, actor: Actor, *, based_on: int) -> TemplateRow:
-    """Store `text` as the newest version; the newest one's own text again makes none.
+def rewrite(
+    template_id: UUID,
+    text: str,
+    actor: Actor,
+    *,
+    based_on: int,
+    in_use: int | None = None,
+    use: bool = True,
+) -> TemplateRow:
+    """Store `text` as the newest version, for use or as a draft; the newest one's own text again makes none.
 
-    Raises Overtaken when `based_on`, the version that the writer saw, is not the newest any more.
+    Raises Overtaken when `based_on`, the version that the writer saw, is not the newest any more, and
+    LabelMoved when `in_use`, the one that they saw in use, is so no more and theirs would take its place.
     """
     _may(actor)
     with transaction.atomic():
-        saved, made = templates.add_version(template_id, typed(text), based_on=based_on, person_id=actor.id)
-        if made:
-            audit(actor, "save template", saved.name, version=saved.number)
-    return saved
+        saved = templates.add_version(
+            template_id,
+            typed(text),
+            use=use,
+            based_on=based_on,
+            in_use=in_use,
+            person_id=actor.id,
+            by_name=actor.name,
+        )
+        if saved.made:
+            audit(actor, "save template", saved.template.name, version=saved.version.number, used=use)
+        elif saved.instead_of is not None:
+            _told(actor, saved.template, saved.instead_of)
+    return saved.template
 
 
-def use_again(template_id: UUID, number: int, actor: Actor, *, based_on: int) -> TemplateRow:
-    """Make an older version's wording the newest; raises Overtaken as `rewrite` does."""
-    text = templates.version_text(template_id, number)
-    if text is None:
-        raise BadInput(f"there is no version {number}", field="version")
-    return rewrite(template_id, text, actor, based_on=based_on)
+def use(
+    template_id: UUID, number: int, actor: Actor, *, in_use: int | None = None
+) -> tuple[TemplateRow, int | None]:
+    """Put a version in use, a draft or an earlier one, and say which it replaced; None: it was in use.
+
+    Raises LabelMoved when `in_use`, the version that somebody saw in use, is so no more.
+    """
+    _may(actor)
+    with transaction.atomic():
+        now, before = templates.move_label(template_id, number, in_use=in_use, by_name=actor.name)
+        if before is not None:
+            _told(actor, now, before)
+    return now, before
+
+
+def _told(actor: Actor, template: TemplateRow, before: int) -> None:
+    audit(actor, "use template version", template.name, version=template.number, instead_of=before)
 
 
 def archive(template_id: UUID, actor: Actor) -> bool:

@@ -41,19 +41,16 @@ STYLES = (
     "products",
     "attention",
     "review",
-    "compare",
     "product",
     "imports",
-    "templates",
     "settings",
     "budgets",
     "providers",
     "doors",
-    "style",
     "small",
 )
 # What one page alone needs, in sheets of their own, which it links after that one.
-PAGE_STYLES = ("history",)
+PAGE_STYLES = ("across", "compare", "history", "style", "templates")
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 
 

@@ -3,8 +3,6 @@ of them, and what differs in how they came about."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
-from itertools import groupby
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -13,20 +11,20 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
+from packshot.kernel.differences import word_by_word
 from packshot.reports import comparing
 from packshot.reports import products as reads
+from packshot.reports import voting as rounds
 from packshot.reports.comparing import Compared
 from packshot.web import words
 from packshot.web.jinja import model_name, provider_name
-from packshot.web.pages import products
+from packshot.web.pages import products, voting
 from packshot.web.pages.products import Tab
 from packshot.web.security import actor_of, needs
 
 LETTERS = "ABCD"
 MOST = len(LETTERS)
 FRAMES_SHOWN = 60
-# More pairs of words are not compared by their places, which takes minutes where words repeat.
-MOST_PAIRS = 40_000
 # How they stand: by name, with the icon, the key and how many of them are shown.
 VIEWS: Mapping[str, tuple[str, str, str, int]] = {
     "1": ("1", "square", "1", 1),
@@ -79,7 +77,8 @@ def compare(request: HttpRequest) -> HttpResponse:
     product = reads.product_by_id(product_id) if product_id else None
     if product is None:
         raise Http404
-    may = actor_of(request).may
+    actor = actor_of(request)
+    may = actor.may
     found = comparing.compared(product.id, limit=FRAMES_SHOWN)
     view = request.GET.get("view", "")
     view = view if view in VIEWS else "2"
@@ -88,6 +87,8 @@ def compare(request: HttpRequest) -> HttpResponse:
     panes = [Pane(letter, image) for letter, image in zip(LETTERS, chosen, strict=False)]
     rows = _rows([pane.image for pane in panes], costs=may("read_costs"))
     here = _address(product.id, [pane.image.image_id for pane in panes], view)
+    round_id = products.id_of(request.GET.get("round"))
+    said = rounds.answer(round_id, actor.id) if round_id and actor.id else None
     return render(
         request,
         "pages/compare.html",
@@ -114,6 +115,11 @@ def compare(request: HttpRequest) -> HttpResponse:
             "differing": [row for row in rows if _differs(row)],
             "same": [row for row in rows if not _differs(row)],
             "here": here,
+            "blind_url": voting.address(product.id, view),
+            "next_url": voting.next_address(product.id, view),
+            "round": round_id,
+            "said": said and voting.words_of(said, [pane.image.image_id for pane in panes]),
+            "counts": said is not None and said.blind,
         },
     )
 
@@ -202,17 +208,8 @@ def _cost(image: Compared) -> str:
 
 def _pieces(first: str, prompt: str) -> tuple[Piece, ...]:
     """`prompt` word by word, those that the first one has not in the same place marked."""
-    if not prompt or prompt == first:
-        return (Piece(prompt, False),) if prompt else ()
-    mine, others = prompt.split(), first.split()
-    pieces: list[Piece] = []
-    if len(mine) * len(others) > MOST_PAIRS:
-        # By place it would take minutes where words repeat: by what the other has not at all.
-        known = set(others)
-        for other, run in groupby(mine, lambda word: word not in known):
-            pieces.append(Piece(" ".join(run), other))
-        return tuple(pieces)
-    for kind, _, _, start, end in SequenceMatcher(a=others, b=mine, autojunk=False).get_opcodes():
-        if end > start:
-            pieces.append(Piece(" ".join(mine[start:end]), kind != "equal"))
-    return tuple(pieces)
+    return tuple(
+        Piece(each.text, each.kind == "added")
+        for each in word_by_word(first, prompt)
+        if each.kind != "removed"
+    )

@@ -1,7 +1,9 @@
-"""Prompt templates: the list, and one of them to be written, tried on a product and taken back."""
+"""Prompt templates: the list, and one of them to be written, tried on products, saved as a draft or for use,
+put in use and taken back; what differs between its versions, and what came of each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -12,14 +14,26 @@ from django.views.decorators.http import require_http_methods, require_safe
 from packshot import catalogue, preferences
 from packshot.catalogue import prompts, templates
 from packshot.catalogue.products import ProductRow
-from packshot.catalogue.prompts import Piece, Rendered
-from packshot.catalogue.templates import GENERAL, Overtaken, TemplateRow, VersionRow
+from packshot.catalogue.templates import (
+    GENERAL,
+    LabelMoved,
+    MoveRow,
+    Overtaken,
+    TemplateRow,
+    VersionRow,
+)
 from packshot.flows import wording
+from packshot.flows.wording import Survey, Trial
+from packshot.kernel.differences import Stretch, word_by_word
 from packshot.kernel.errors import BadInput
+from packshot.reports import wordings
+from packshot.reports.wordings import Result
 from packshot.web.answers import Toast, Undo, answer, refuse
 from packshot.web.security import actor_of, needs
 
 VERSIONS_SHOWN = 20
+# More are not offered to be compared: nobody picks one of hundreds from a list.
+VERSIONS_OFFERED = 200
 ATTRIBUTES_SHOWN = 8
 # What each fact is, for the buttons that write its placeholder.
 FACTS = {
@@ -75,34 +89,69 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """A wording, filled in for one product: in pieces that say where they come from."""
+    """A wording, filled in for the product that is chosen, or for ten different ones."""
 
+    ten: bool
     products: tuple[Tried, ...]
     attributes: tuple[str, ...]  # that these products have
     sought: str  # what was looked for and is nowhere
     problems: tuple[str, ...]  # what keeps the text from being a template
-    pieces: tuple[Piece, ...] = ()
-    missing: tuple[str, ...] = ()
-    shortened: tuple[str, ...] = ()
-    length: int = 0  # of the prompt as it would be sent
+    trial: Trial | None = None
+    survey: Survey | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What stands in the editor, and what is wrong with it, by field."""
+    """What stands in the editor, what its writer saw, and what is wrong with it, by field."""
 
     text: str
-    based_on: int = 0
+    based_on: int = 0  # the newest version
+    in_use: int = 0  # the one in production
+    version: int = 0  # whose wording this is, unchanged; 0: somebody's own
+    said: str = ""  # which one that is, in words
     name: str = ""
     category: str = ""
     problems: dict[str, str] = field(default_factory=lambda: dict.fromkeys(("name", "category", "text"), ""))
-    theirs: TemplateRow | None = None  # the version that somebody saved meanwhile
+    theirs: VersionRow | None = None  # the version that somebody saved meanwhile
+    moved: MoveRow | None = None  # or the one that somebody put in use
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a template's history: a version with what came of it, or a move of the label."""
+
+    at: datetime
+    version: VersionRow | None = None
+    at_once: bool = False  # it was put in use as it was saved
+    result: Result | None = None
+    move: MoveRow | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What happened to a template, the newest first."""
+
+    lines: tuple[Line, ...]
+    before: int | None  # older ones begin behind this version; None: that is all
+    which: str  # of the requests that the results are of: real ones, or simulated ones
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Two versions, word by word."""
+
+    before: int
+    after: int
+    offered: tuple[int, ...]
+    stretches: tuple[Stretch, ...]
+    removed: int  # words
+    added: int
 
 
 @needs("read")
 @require_safe
 def listing(request: HttpRequest) -> HttpResponse:
-    """Every template with its newest wording."""
+    """Every template with the wording that is in use."""
     archived = request.GET.get("archived") == "1"
     used, put_away = templates.templates(), templates.templates(archived=True)
     return render(
@@ -138,49 +187,57 @@ def new(request: HttpRequest) -> HttpResponse:
 @needs("read")
 @require_safe
 def template(request: HttpRequest, template_id: UUID) -> HttpResponse:
-    """One template, as it is now."""
+    """One template, as it is now. `version` puts another wording into the editor, to be written on."""
     found = _found(template_id)
-    return _editor(request, found, Draft(found.text, found.number))
+    return _editor(request, found, _as_it_stands(found, _number(request.GET.get("version"))))
 
 
 @needs("edit_templates")
 @_form_or_page
 def save(request: HttpRequest, template_id: UUID) -> HttpResponse:
-    """Store a wording as the newest version, unless somebody else's came in between."""
+    """Store a wording as the newest version, for use or as a draft, unless somebody came in between."""
     here = reverse("template", args=[template_id])
     if request.method != "POST":
         return HttpResponseRedirect(here)
     found = _found(template_id)
-    text, based_on = wording.typed(request.POST.get("text", "")), _number(request, "based_on")
+    text, use = wording.typed(request.POST.get("text", "")), request.POST.get("use") == "1"
+    based_on, in_use = _number(request.POST.get("based_on")), _number(request.POST.get("in_use"))
     try:
-        saved = wording.rewrite(template_id, text, actor_of(request), based_on=based_on)
+        saved = wording.rewrite(
+            template_id, text, actor_of(request), based_on=based_on, in_use=in_use, use=use
+        )
     except Overtaken as overtaken:
-        newest = overtaken.newest
-        return _editor(request, newest, Draft(text, newest.number, theirs=newest), status=422)
+        draft = Draft(text, overtaken.newest.number, in_use, theirs=overtaken.newest)
+        return _editor(request, _found(template_id), draft, status=422)
+    except LabelMoved as moved:
+        draft = Draft(text, based_on, moved.move.to_number, moved=moved.move)
+        return _editor(request, _found(template_id), draft, status=422)
     except BadInput as problem:
-        return _editor(request, found, _wrong(problem, text, based_on=based_on), status=422)
-    return _saved(request, saved, "Template saved")
+        draft = _wrong(problem, text, based_on=based_on, in_use=in_use)
+        return _editor(request, found, draft, status=422)
+    if not use:
+        return answer(request, Toast("Draft saved" if saved.draft else "It is saved already"), then=here)
+    return _used(request, saved, f"Version {saved.number} in use", in_use)
 
 
 @needs("edit_templates")
 @_form_or_page
-def again(request: HttpRequest, template_id: UUID) -> HttpResponse:
-    """Make an older wording the newest version: by the list of versions, and by Undo."""
+def use(request: HttpRequest, template_id: UUID) -> HttpResponse:
+    """Put a version in use, a draft or an earlier one: by the list of versions, and by Undo."""
     here = reverse("template", args=[template_id])
     if request.method != "POST":
         return HttpResponseRedirect(here)
     _found(template_id)
-    number, based_on = _number(request, "version"), _number(request, "based_on")
+    number, in_use = _number(request.POST.get("version")), _number(request.POST.get("in_use"))
     try:
-        saved = wording.use_again(template_id, number, actor_of(request), based_on=based_on)
-    except Overtaken as overtaken:
-        newest = overtaken.newest
-        who = newest.by_name or "somebody"
-        told = f"Version {newest.number} came from {who} meanwhile. Look at it first."
-        return refuse(request, told, then=here)
+        now, before = wording.use(template_id, number, actor_of(request), in_use=in_use)
+    except LabelMoved as moved:
+        who = moved.move.by_name or "Somebody"
+        told = f"{who} put version {moved.move.to_number} in use meanwhile. Nothing was changed"
+        return answer(request, Toast(told, tone="bad"), [_page(request, _found(template_id))], then=here)
     except BadInput as problem:
         return refuse(request, problem, then=here)
-    return _saved(request, saved, f"Version {number} restored")
+    return _used(request, now, f"Version {number} in use", before)
 
 
 @needs("edit_templates")
@@ -230,6 +287,7 @@ def preview(request: HttpRequest) -> HttpResponse:
         chosen=request.POST.get("product", ""),
         sought=request.POST.get("q", ""),
         category=request.POST.get("category", ""),
+        ten=request.POST.get("on") == "ten",
     )
     return render(request, "live/template_preview.html", {"preview": shown})
 
@@ -251,6 +309,18 @@ def _editor(
     return render(request, name, _context(request, row, draft), status=status)
 
 
+def _as_it_stands(row: TemplateRow, number: int = 0) -> Draft:
+    """What the editor opens with: the version that was asked for, or else the draft, or what is in use."""
+    if number not in (0, row.number, row.draft):
+        found = templates.version(row.id, number)
+        if found is not None:
+            said = f"Version {number}, to write on from"
+            return Draft(found.text, row.newest, row.number, number, said)
+    if row.draft and row.draft_text is not None and number != row.number:
+        return Draft(row.draft_text, row.newest, row.number, row.draft, f"Version {row.draft}, a draft")
+    return Draft(row.text, row.newest, row.number, row.number, f"Version {row.number}, in use")
+
+
 def _context(request: HttpRequest, row: TemplateRow | None, draft: Draft) -> dict[str, object]:
     category = row.category_path or "" if row else draft.category
     shown = _preview(
@@ -258,23 +328,81 @@ def _context(request: HttpRequest, row: TemplateRow | None, draft: Draft) -> dic
         chosen=request.GET.get("product", ""),
         sought=request.GET.get("q", ""),
         category=category,
+        ten=request.GET.get("on") == "ten",
     )
-    return {
+    context: dict[str, object] = {
         "template": row,
         "draft": draft,
         "preview": shown,
         "category": category,
         "placeholders": _placeholders(shown),
-        "versions": _versions(row),
         "categories": templates.free_categories() if row is None else (),
         "longest": prompts.PROMPT_CHARS,
         "may_edit": actor_of(request).may("edit_templates"),
-        "fits": _fits(row) if row else (),
+        "may_read_costs": actor_of(request).may("read_costs"),
+        "most_counted": wordings.COUNTED_AT_MOST,
     }
+    if row is not None:
+        history = _history(row, _number(request.GET.get("before")) or None)
+        texts = {line.version.number: line.version.text for line in history.lines if line.version}
+        texts |= {row.number: row.text, draft.version: draft.text}
+        context |= {
+            "fits": _fits(row),
+            "history": history,
+            "difference": _difference(
+                row, texts, _number(request.GET.get("from")), _number(request.GET.get("to"))
+            ),
+        }
+    return context
 
 
-def _versions(row: TemplateRow | None) -> Sequence[VersionRow]:
-    return templates.versions(row.id, VERSIONS_SHOWN) if row else ()
+def _history(row: TemplateRow, before: int | None) -> History:
+    """Versions and moves of the label in one list; `before` goes on behind a version."""
+    found = templates.versions(row.id, VERSIONS_SHOWN + 2, upto=before)
+    newer = found.pop(0) if before and found else None
+    shown = found[:VERSIONS_SHOWN]
+    more = len(found) > len(shown)
+    moves = templates.moves(row.id, since=shown[-1].at if more else None, until=newer.at if newer else None)
+    results = wordings.results([each.id for each in shown])
+    at_once = {(each.to_number, each.at) for each in moves} & {(each.number, each.at) for each in shown}
+    lines = [
+        *(Line(each.at, move=each) for each in moves if (each.to_number, each.at) not in at_once),
+        *(Line(each.at, each, (each.number, each.at) in at_once, results.get(each.id)) for each in shown),
+    ]
+    return History(
+        tuple(sorted(lines, key=lambda line: line.at, reverse=True)),
+        shown[-1].number if more else None,
+        ", simulated"
+        if any(each.simulated for each in results.values())
+        else ", the real ones"
+        if results
+        else "",
+    )
+
+
+def _difference(row: TemplateRow, texts: Mapping[int, str], before: int, after: int) -> Difference | None:
+    """Two versions: those asked for; else the draft beside what is in use, or that beside the one before."""
+    if row.newest == 1:
+        return None
+    after = after if 1 <= after <= row.newest else row.draft or row.number
+    if not 1 <= before <= row.newest:
+        before = row.number if after != row.number else row.number - 1 or row.newest
+    missing = {before, after} - texts.keys()
+    texts = {**texts, **templates.texts(row.id, missing)} if missing else texts
+    stretches = word_by_word(texts[before], texts[after])
+    oldest = max(1, row.newest - VERSIONS_OFFERED + 1)
+    return Difference(
+        before,
+        after,
+        tuple(sorted({*range(oldest, row.newest + 1), before, after}, reverse=True)),
+        stretches,
+        removed=_words(stretches, "removed"),
+        added=_words(stretches, "added"),
+    )
+
+
+def _words(stretches: Sequence[Stretch], kind: str) -> int:
+    return sum(len(each.text.split()) for each in stretches if each.kind == kind)
 
 
 def _fits(row: TemplateRow) -> tuple[Fit, ...]:
@@ -285,30 +413,36 @@ def _fits(row: TemplateRow) -> tuple[Fit, ...]:
 
 def _page(request: HttpRequest, row: TemplateRow) -> tuple[str, dict[str, object]]:
     """The whole page, drawn again in its place."""
-    return "live/template_page.html", _context(request, row, Draft(row.text, row.number))
+    return "live/template_page.html", _context(request, row, _as_it_stands(row))
 
 
-def _saved(request: HttpRequest, saved: TemplateRow, words: str) -> HttpResponse:
+def _used(request: HttpRequest, now: TemplateRow, words: str, before: int | None) -> HttpResponse:
+    """A version is in use. Undo puts the one before in use again, unless somebody moved the label since."""
     undo = None
-    if saved.number > 1:
-        undo = Undo(
-            reverse("template_again", args=[saved.id]),
-            {"version": str(saved.number - 1), "based_on": str(saved.number)},
-        )
-    return answer(
-        request, Toast(words, undo=undo), [_page(request, saved)], then=reverse("template", args=[saved.id])
-    )
+    if before and before != now.number:
+        values = {"version": str(before), "in_use": str(now.number)}
+        undo = Undo(reverse("template_use", args=[now.id]), values)
+    here = reverse("template", args=[now.id])
+    return answer(request, Toast(words, undo=undo), [_page(request, now)], then=here)
 
 
-def _wrong(problem: BadInput, text: str, *, based_on: int = 0, name: str = "", category: str = "") -> Draft:
-    draft = Draft(text, based_on, name, category)
+def _wrong(
+    problem: BadInput, text: str, *, based_on: int = 0, in_use: int = 0, name: str = "", category: str = ""
+) -> Draft:
+    draft = Draft(text, based_on, in_use, name=name, category=category)
     draft.problems[problem.field if problem.field in draft.problems else "text"] = str(problem)
     return draft
 
 
-def _preview(text: str, *, chosen: str, sought: str, category: str) -> Preview:
-    """`text` for the product that is chosen, or else for the first that fits."""
+def _preview(text: str, *, chosen: str, sought: str, category: str, ten: bool) -> Preview:
+    """`text` for the product that is chosen, or else for the first that fits; or for ten different ones."""
     text, sought = wording.typed(text), sought.strip()[:100]
+    problems = tuple(prompts.problems(text)) if text else ()
+    if ten:
+        survey = wording.survey(text, category or None)
+        return Preview(
+            ten, (), _attributes([each.product for each in survey.trials]), "", problems, survey=survey
+        )
     found = templates.products_to_try(sought, category_path=None if sought else category or None)
     nowhere = sought if sought and not found else ""
     if nowhere or (category and not found):
@@ -318,29 +452,13 @@ def _preview(text: str, *, chosen: str, sought: str, category: str) -> Preview:
         product = _by_sku(chosen)
         found = [product, *found[:-1]] if product else found
     product = product or next(iter(found), None)
-    if product is None:
-        return Preview((), (), nowhere, tuple(prompts.problems(text)) if text else ())
-    tried = tuple(Tried(each.sku, each.name, each.sku == product.sku) for each in found)
-    attributes = tuple(dict.fromkeys(name for each in found for name in each.attributes))
-    if not text:
-        return Preview(tried, attributes, nowhere, ())
-    pieces, rendered = wording.show(text, product)
-    return Preview(
-        tried,
-        attributes,
-        nowhere,
-        tuple(prompts.problems(text)),
-        pieces,
-        _lacking(pieces, rendered),
-        rendered.shortened,
-        len(rendered.prompt),
-    )
+    tried = tuple(Tried(each.sku, each.name, each == product) for each in found)
+    trial = wording.try_on(text, product) if text and product else None
+    return Preview(ten, tried, _attributes(found), nowhere, problems, trial)
 
 
-def _lacking(pieces: Sequence[Piece], rendered: Rendered) -> tuple[str, ...]:
-    """What this product lacks: a name that no product can have is the template's problem, told as such."""
-    known = {each.name for piece in pieces for each in prompts.placeholders(piece.text) if each.known}
-    return tuple(name for name in rendered.missing if name in known)
+def _attributes(products: Sequence[ProductRow]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for each in products for name in each.attributes))
 
 
 def _by_sku(sku: str) -> ProductRow | None:
@@ -362,6 +480,6 @@ def _placeholders(shown: Preview) -> tuple[Placeholder, ...]:
     )
 
 
-def _number(request: HttpRequest, name: str) -> int:
-    text = request.POST.get(name, "")
-    return int(text) if text.isdecimal() and len(text) < 9 else 0
+def _number(text: str | None) -> int:
+    """A version's number as an address or a form says it; 0: it says none."""
+    return int(text) if text and text.isdecimal() and len(text) < 9 else 0

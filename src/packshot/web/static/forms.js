@@ -72,6 +72,8 @@ const act = ({ target }) => {
 
 let waiting = 0;
 const filterSoon = ({ target }) => {
+  // What is being written is left alone when the rest of its page is drawn again; it still says what its writer saw.
+  target.closest("form[data-keeps]")?.setAttribute("hx-morph-skip", "");
   if (!target.matches("[data-filter]") || !target.form?.matches("[data-live-filter]")) return;
   clearTimeout(waiting);
   waiting = setTimeout(() => target.form.requestSubmit(), 250);
