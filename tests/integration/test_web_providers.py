@@ -425,7 +425,9 @@ def test_a_generation_that_cost_something_else_says_so_on_its_page(admin):
 # -- what it costs to read -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("address", [LIST, f"{LIST}?days=30", f"{LIST}/openai", f"{LIST}/flux"])
+@pytest.mark.parametrize(
+    "address", [LIST, f"{LIST}?days=30", f"{LIST}/openai", f"{LIST}/flux", f"{LIST}?by=category&days=30"]
+)
 def test_a_page_asks_the_same_few_questions_however_much_there_is(admin, address):
     for name in ("openai", "flux", "stability"):
         build.provider_row(name)

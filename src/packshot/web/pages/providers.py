@@ -4,7 +4,7 @@ decides about it: on or off, paused, how much at once, at what price."""
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
 from packshot import ledger, preferences, reports
+from packshot.catalogue.finding import places_above
 from packshot.events import Happening
 from packshot.flows import administer, inspecting, prices
 from packshot.flows.desk import is_set_up, quoting
@@ -28,8 +29,10 @@ from packshot.providers.contract import AS_INPUT, ModelCard, Provider, model_car
 from packshot.providers.price_lists import price_list
 from packshot.reports import ProviderRow
 from packshot.reports import health as reads
+from packshot.reports.categories import ASKED_AT_MOST, ByCategory, by_category
 from packshot.reports.health import NOTHING, Figures, Work
-from packshot.web import health, live
+from packshot.web import by_category as categories
+from packshot.web import health, live, sheets
 from packshot.web.answers import Toast, Undo, answer, refuse
 from packshot.web.health import GROUPS, Now, Off, in_order
 from packshot.web.live import Topic
@@ -72,6 +75,16 @@ class Choice:
     icon: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """A filter that may be chosen."""
+
+    label: str
+    url: str
+    count: int | None = None
+    mark: str = ""
+
+
 # -- all of them ---------------------------------------------------------------------------------------
 
 
@@ -79,6 +92,8 @@ class Choice:
 @require_safe
 def providers(request: HttpRequest) -> HttpResponse:
     """Every provider beside the others. The page fetches its figures again once a minute."""
+    if request.GET.get("by") == "category":
+        return _by_category(request)
     stream = live.address("providers-now")
     return render(request, "pages/providers.html", _side_by_side(request) | {"stream": stream})
 
@@ -97,6 +112,7 @@ def _side_by_side(request: HttpRequest) -> dict[str, object]:
     return {
         "window": WINDOWS[days],
         "windows": _windows(reverse("providers"), days),
+        "views": _views(days, by_category=False),
         "export": address,
         "images": sum(each.whole.images for each in done.values()),
         "lines": health.lines_of(rows, done, troubles, bills),
@@ -116,7 +132,9 @@ def _side_by_side(request: HttpRequest) -> dict[str, object]:
 @needs("read_costs")
 @require_safe
 def export(request: HttpRequest) -> HttpResponse:
-    """The comparison as CSV: a line for each provider and model."""
+    """The comparison as CSV: a line for each provider and model, or for each category and provider."""
+    if request.GET.get("by") == "category":
+        return _export_by_category(request)
     days = _days(request)
     rows, done, bills = in_order(reports.providers()), reads.window(days=days).work, reads.billed()
     stream = io.StringIO()
@@ -159,6 +177,89 @@ def _windows(address: str, days: int) -> list[Choice]:
     return [
         Choice(label, address + (f"?{urlencode({'days': each})}" if each > 1 else ""), each == days)
         for each, label in WINDOWS.items()
+    ]
+
+
+# -- by category ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a page of categories is asked to show."""
+
+    days: int
+    under: str
+    provider: str | None
+
+    def address(self, under: str, *, export: bool = False) -> str:
+        given = {
+            "by": "category",
+            "days": str(self.days) if self.days > 1 else "",
+            "category": under,
+            "provider": self.provider or "",
+        }
+        query = urlencode({name: value for name, value in given.items() if value})
+        return f"{reverse('providers_export' if export else 'providers')}?{query}"
+
+    def read(self) -> ByCategory:
+        return by_category(days=self.days, under=self.under, provider=self.provider)
+
+
+def _asked(request: HttpRequest) -> _Asked:
+    under = request.GET.get("category", "").replace("\0", "").strip()[:LONGEST]
+    provider = request.GET.get("provider", "").replace("\0", "")[:LONGEST]
+    return _Asked(_days(request), under, provider or None)
+
+
+def _by_category(request: HttpRequest) -> HttpResponse:
+    """How each provider does for each category, from the newest generations of each."""
+    asked, rows = _asked(request), in_order(reports.providers())
+    found = asked.read()
+    labels = {row.name: row.label for row in rows}
+    way = [("All categories", ""), *((each.name, each.path) for each in places_above(asked.under))]
+    return render(
+        request,
+        "pages/provider_categories.html",
+        {
+            "window": WINDOWS[asked.days],
+            "views": _views(asked.days, by_category=True),
+            "windows": [
+                Choice(label, replace(asked, days=days).address(asked.under), days == asked.days)
+                for days, label in WINDOWS.items()
+            ],
+            "above": [Choice(name, asked.address(path), path == asked.under) for name, path in way],
+            "provider": next((row for row in rows if row.name == asked.provider), None),
+            "without_provider": replace(asked, provider=None).address(asked.under),
+            "provider_choices": [
+                Facet(row.label, replace(asked, provider=row.name).address(asked.under), mark=row.name)
+                for row in rows
+                if row.state != "unavailable"
+            ],
+            "lines": categories.lines_of(found, rows, asked.under),
+            "most": ASKED_AT_MOST,
+            "cut": sorted(labels[name] for name in found.cut if name in labels),
+            "address": asked.address,
+            "all": replace(asked, provider=None).address(""),
+            "export": asked.address(asked.under, export=True),
+            "here": request.get_full_path(),
+        },
+    )
+
+
+def _export_by_category(request: HttpRequest) -> HttpResponse:
+    asked = _asked(request)
+    text = sheets.lines(categories.sheet_of(asked.read(), in_order(reports.providers())))
+    response = HttpResponse(text, content_type="text/csv; charset=utf-8")
+    name = f"packshot-providers-by-category-{asked.days}d.csv"
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+def _views(days: int, *, by_category: bool) -> list[Choice]:
+    more = {"days": str(days)} if days > 1 else {}
+    return [
+        Choice("By model", f"{reverse('providers')}?{urlencode(more)}".rstrip("?"), not by_category),
+        Choice("By category", f"{reverse('providers')}?{urlencode({'by': 'category'} | more)}", by_category),
     ]
 
 
