@@ -7,9 +7,14 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from django.db import connection
+
 from packshot.kernel.money import dollars
-from packshot.reports.sql import document
+from packshot.reports.history import MADE_FROM, NUMBERED, Kin, kin
+from packshot.reports.sql import document, rows
 from packshot.reports.sql import read as _read
+
+_UNDER_WAY_SHOWN = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,8 @@ class ProductImage:
     asked_by_name: str
     prompt: str
     of_all: int  # how many images the product has
+    number: int  # among them, from the first
+    made_from: Sequence[Kin]  # images that it was given
 
     @property
     def cost(self) -> Decimal | None:
@@ -98,7 +105,8 @@ _FACTS = """
     LEFT JOIN packshot_category AS category ON category.id = product.category_id
 """
 
-_IMAGES = """
+_IMAGES = f"""
+    WITH numbered AS MATERIALIZED ({NUMBERED})
     SELECT image.id AS image_id, image.provider, image.model, image.simulated, image.state, image.problem,
         image.width_px, image.height_px, image.created_at,
         image.id IS NOT DISTINCT FROM product.active_image_id AS active,
@@ -107,16 +115,19 @@ _IMAGES = """
         extract(epoch FROM generation.completed_at - generation.started_at)::float8 AS seconds,
         coalesce(generation.asked_by_name, photo.brought_by_name, '') AS asked_by_name,
         coalesce(generation.prompt, '') AS prompt,
-        (SELECT count(*) FROM packshot_image WHERE product_id = product.id) AS of_all
+        (SELECT count(*) FROM numbered) AS of_all, numbered.number,
+        CASE WHEN generation.inputs <> '[]'::jsonb THEN ({MADE_FROM}) END AS made_from
     FROM packshot_product AS product
-    -- The newest, and the active one however old it is.
+    -- The newest, and the active one and the one that is looked at however old they are.
     CROSS JOIN LATERAL (
         SELECT newest.id FROM (
             SELECT id FROM packshot_image WHERE product_id = product.id ORDER BY id DESC LIMIT %(limit)s
         ) AS newest
         UNION SELECT product.active_image_id WHERE product.active_image_id IS NOT NULL
+        UNION SELECT id FROM packshot_image WHERE id = %(also)s AND product_id = product.id
     ) AS chosen
     JOIN packshot_image AS image ON image.id = chosen.id
+    JOIN numbered ON numbered.id = image.id
     LEFT JOIN packshot_generation AS generation ON generation.id = image.generation_id
     LEFT JOIN packshot_photo AS photo ON photo.image_id = image.id
     LEFT JOIN packshot_rendition AS thumb ON thumb.image_id = image.id AND thumb.spec = 'webp-320'
@@ -130,7 +141,7 @@ _MAKING = """
         created_at
     FROM packshot_generation
     WHERE product_id = %(product)s AND status NOT IN ('completed', 'cancelled')
-    ORDER BY id DESC LIMIT %(limit)s
+    ORDER BY id DESC LIMIT %(under_way)s
 """
 
 
@@ -156,7 +167,7 @@ def product_by_id(product_id: UUID) -> ProductFacts | None:
 
 
 def _facts(condition: str, **parameters: object) -> ProductFacts | None:
-    rows = _read(ProductFacts, f"{_FACTS} WHERE {condition}", **parameters)
+    found = _read(ProductFacts, f"{_FACTS} WHERE {condition}", **parameters)
     return next(
         (
             replace(
@@ -164,25 +175,42 @@ def _facts(condition: str, **parameters: object) -> ProductFacts | None:
                 attributes=document(row.attributes),
                 reference_image_urls=document(row.reference_image_urls),
             )
-            for row in rows
+            for row in found
         ),
         None,
     )
 
 
-def images_of(product_id: UUID, limit: int) -> list[ProductImage]:
-    """The product's newest images and its active one, newest first."""
-    return _read(ProductImage, _IMAGES, product=product_id, limit=limit)
+def images_of(product_id: UUID, limit: int, *, also: UUID | None = None) -> list[ProductImage]:
+    """The product's newest images, its active one and `also`, if that is its own; newest first."""
+    return _with_kin(_read(ProductImage, _IMAGES, product=product_id, limit=limit, also=also))
 
 
 def settings_of(image_id: UUID, product_id: UUID) -> Settings | None:
     """What this image of this product was asked for with; None for one that nobody asked for."""
-    rows = _read(Settings, _SETTINGS, image=image_id, product=product_id)
+    found = _read(Settings, _SETTINGS, image=image_id, product=product_id)
     return next(
-        (replace(row, options=document(row.options), inputs=document(row.inputs)) for row in rows), None
+        (replace(row, options=document(row.options), inputs=document(row.inputs)) for row in found), None
     )
 
 
-def making_of(product_id: UUID, limit: int = 30) -> list[Making]:
-    """The product's newest generations that wait, are being made, failed or nobody knows, newest first."""
-    return _read(Making, _MAKING, product=product_id, limit=limit)
+def strip_of(
+    product_id: UUID, limit: int, *, also: UUID | None = None
+) -> tuple[list[ProductImage], list[Making]]:
+    """The product's images as `images_of` has them, and its newest generations that wait, are being made,
+    failed or nobody knows, newest first. In one trip to the database."""
+    parameters: dict[str, UUID | int | None] = {
+        "product": product_id,
+        "limit": limit,
+        "also": also,
+        "under_way": _UNDER_WAY_SHOWN,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(f"{_IMAGES}; {_MAKING}", parameters)
+        images = rows(ProductImage, cursor)
+        cursor.nextset()
+        return _with_kin(images), rows(Making, cursor)
+
+
+def _with_kin(images: Sequence[ProductImage]) -> list[ProductImage]:
+    return [replace(each, made_from=kin(each.made_from)) for each in images]

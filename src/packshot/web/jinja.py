@@ -16,6 +16,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from packshot import reports
+from packshot.catalogue import PHOTO
 from packshot.flows.desk import quoting, uses_simulator
 from packshot.kernel.money import dollars
 from packshot.web import words
@@ -53,6 +54,8 @@ PLACES = (
     Place("budgets", "Budgets", "wallet", "read_costs", "b", managing=True),
     Place("settings", "Settings", "settings", "read", "s", managing=True),
 )
+# By what a model is called: the follow-ups of Midjourney, the upscalers of Stability.
+_KINSHIPS = (("upscale", "Upscaled from"), ("variation", "Variation of"))
 
 
 def environment(**options: Any) -> Environment:
@@ -82,6 +85,7 @@ def environment(**options: Any) -> Environment:
         "percent": words.percent,
         "duration": words.duration,
         "model_name": model_name,
+        "kinship": kinship,
         "dollars": dollars,
         "moment": words.moment,
         "day": words.day,
@@ -173,13 +177,23 @@ def tries(count: int, status: str) -> Markup:
 
 def provider_name(provider: str) -> str:
     """`OpenAI` for `openai`; a provider that is not installed any more keeps its plain name."""
+    if provider == PHOTO:
+        return "Photo"
     adapter = quoting().get(provider)
     return adapter.label if adapter else provider
 
 
 def model_name(model: str, provider: str) -> str:
-    """What people call a model, from its card; one that is gone keeps the name it has on the wire."""
+    """What people call a model, from its card; one that is gone keeps the name it has on the wire. A photo is
+    called after who brought it."""
+    if provider == PHOTO:
+        return f"Photo by {model}"
     return _model_names().get((provider, model), model)
+
+
+def kinship(model: str) -> str:
+    """How an image that `model` made stands to the one that it was given."""
+    return next((words for part, words in _KINSHIPS if part in model), "Edited from")
 
 
 @cache

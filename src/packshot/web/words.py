@@ -85,6 +85,7 @@ MARKS = {
     "midjourney": '<path d="M5 .4 9.9 9.4H.1z"/>',
     "stability": '<rect x=".7" y=".7" width="8.6" height="8.6" rx="1"/>',
     "flux": '<path d="M5 0 10 5 5 10 0 5z"/>',
+    "upload": '<path d="M3.4 1 2.6 2.6H.4v6h9.2v-6H7.4L6.6 1zM5 4a1.6 1.6 0 1 1 0 3.2A1.6 1.6 0 0 1 5 4z"/>',
     "sandbox": '<path d="M2.6.6h4.800L9.8 5 7.4 9.400H2.600L.2 5z"/>',
 }
 

@@ -11,7 +11,7 @@ from packshot.flows import photos
 from packshot.flows.photos import Added
 from packshot.imaging.header import MAX_BYTES
 from packshot.kernel.errors import BadInput
-from packshot.web.answers import Link, Toast, answer, refuse
+from packshot.web.answers import Link, Toast, Tone, answer, refuse
 from packshot.web.pages.product import news as news_of
 from packshot.web.security import actor_of, needs
 from packshot.web.uploads import was_cut
@@ -39,7 +39,9 @@ def add(request: HttpRequest, product_id: UUID) -> HttpResponse:
         try:
             added.append(photos.add(product_id, file.read(MAX_BYTES + 1), file.name or "", actor))
         except BadInput as problem:
-            problems.append(str(problem))
+            words = str(problem)
+            # A file's name stands as it is; what is wrong for all of them is said once, as a sentence.
+            problems.append(words if problem.field == "photos" else words[:1].upper() + words[1:])
     found = news_of(product_id, {each.image_id for each in added}) if added else None
     parts = [("live/product.html", {"data": found, "may": actor.may})] if found else []
     return answer(request, _said(added, problems, then), parts, then=then)
@@ -55,13 +57,12 @@ def _said(added: list[Added], problems: list[str], then: str) -> Toast:
         words.append(
             "This photo is here already" if known == 1 else f"{many(known, 'photo')} are here already"
         )
-    # As the first words of a sentence: who reads it has chosen several.
-    words += [each[:1].upper() + each[1:].rstrip(".") if not added else each.rstrip(".") for each in problems]
+    words += [each.rstrip(".") for each in dict.fromkeys(problems)]
     link = None
     if len(added) == 1:
         path, _, query = then.partition("?")
         query = "&".join(each for each in query.split("&") if each and not each.startswith("image="))
         shown = f"image={added[0].image_id}"
         link = Link(f"{path}?{query}&{shown}" if query else f"{path}?{shown}", "Show")
-    tone = "ok" if fresh and not problems else "warn" if added else "bad"
+    tone: Tone = "ok" if fresh and not problems else "warn" if added else "bad"
     return Toast(". ".join(words), tone=tone, link=link)

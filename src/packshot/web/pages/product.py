@@ -1,10 +1,10 @@
 """One product: its images on a stage and a film strip, what is being made, what is known of it, and the form
 to make more. Kept up to date while it is open."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
 from django.conf import settings
@@ -19,14 +19,23 @@ from packshot.catalogue.products import ProductRow
 from packshot.events import Happening
 from packshot.flows import delivery
 from packshot.reports import products as reads
+from packshot.reports.history import STANDINGS, History, Past, history
 from packshot.reports.products import Making, ProductFacts, ProductImage
 from packshot.web import live
+from packshot.web.jinja import provider_name
 from packshot.web.live import Topic
 from packshot.web.pages import generate, products
 from packshot.web.security import actor_of, needs
 
 FRAMES_SHOWN = 60
-HISTORY_SHOWN = 20
+HISTORY_SHOWN = 25
+# How what is listed may stand, in words.
+STANDING_WORDS = {
+    "undecided": "Not decided",
+    "approved": "Approved",
+    "rejected": "Rejected",
+    "failed": "Failed",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +44,30 @@ class Near:
 
     name: str
     url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A value of the filter, in words."""
+
+    value: str
+    label: str
+    chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PastShown:
+    """One page of what was made for the product, as its address says."""
+
+    history: History
+    providers: tuple[Choice, ...]
+    standings: tuple[Choice, ...]
+    people: tuple[Choice, ...]
+    narrowed: bool
+    context: tuple[tuple[str, str], ...]  # what else stands in the address, and stays there
+    everything: str  # the address without a filter
+    newest: str  # the address of the first page, where this is a later one
+    older: str  # of the next page; empty: there is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +91,13 @@ class Strip:
 @dataclass(frozen=True, slots=True)
 class News:
     """What the stream tells of a product: the strip as it is now, which of its images to draw again, and who
-    chose what shoppers see, if that is the news."""
+    chose what shoppers see, if that is the news. Its past is for each page to read, by its own filter."""
 
     strip: Strip
     images: tuple[ProductImage, ...]
     chosen_by: str
     event_id: int
+    newest_id: int  # of the events that this tells
 
 
 @needs("read")
@@ -74,12 +108,13 @@ def product(request: HttpRequest, sku: str) -> HttpResponse:
     if context := _context_of_referer(request):
         return HttpResponseRedirect(f"{request.path}?{context}")
     stream = live.address(f"product:{found.id}")
-    strip = _strip(found)
+    strip = _strip(found, also=products.id_of(request.GET.get("image")))
     sought = products.sought_of(request.GET)
     before, after = finding.neighbours(found.id, sought)
     actor = actor_of(request)
     here = products.product_url(found.sku, found.id)
     context = products.query_of(sought)
+    then = f"{here}?{context}" if context else here
     reuse = products.id_of(request.GET.get("reuse"))
     return render(
         request,
@@ -93,15 +128,15 @@ def product(request: HttpRequest, sku: str) -> HttpResponse:
             "before": _near(before, context),
             "after": _near(after, context),
             "list_url": products.address(sought),
-            "here": f"{here}?{context}" if context else here,
-            "history_shown": HISTORY_SHOWN,
+            "here": then,
+            "past": _past(request, found, here),
             "addresses": _addresses(found, public=any(each.active for each in strip.images)),
             "form": generate.first_form(
                 _row(found),
                 actor,
                 generate.read_now(),
                 provider=strip.images[0].provider if strip.images else "",
-                then=f"{here}?{context}" if context else here,
+                then=then,
                 source=generate.source_of(found, strip.images),
                 reuse=reads.settings_of(reuse, found.id) if reuse else None,
             )
@@ -139,9 +174,8 @@ def _context_of_referer(request: HttpRequest) -> str:
     return "&".join(part for part in (context, own) if part) if context else ""
 
 
-def _strip(found: ProductFacts) -> Strip:
-    images = reads.images_of(found.id, FRAMES_SHOWN)
-    under_way = reads.making_of(found.id)
+def _strip(found: ProductFacts, *, also: UUID | None = None) -> Strip:
+    images, under_way = reads.strip_of(found.id, FRAMES_SHOWN, also=also)
     return Strip(
         product_id=found.id,
         sku=found.sku,
@@ -160,6 +194,43 @@ def _shown(strip: Strip, given: Mapping[str, str]) -> ProductImage | None:
     by_wish = next((image for image in strip.images if image.image_id == wanted), None)
     newest = next((image for image in strip.images if image.state == "ready"), None)
     return by_wish or strip.active or newest or (strip.images[0] if strip.images else None)
+
+
+def _past(request: HttpRequest, found: ProductFacts, here: str) -> PastShown:
+    given = request.GET
+    wanted = Past(
+        provider=given.get("provider", "")[:32],
+        person=given.get("person", "")[:150],
+        standing=next((each for each in STANDINGS if each == given.get("review")), None),
+        older=products.id_of(given.get("older")),
+    )
+    read = history(found.id, found.sku, wanted, limit=HISTORY_SHOWN)
+    context = products.sought_of(given)
+    kept = {"state": context.state, "q": context.text, "category": context.category}
+    if (staged := products.id_of(given.get("image"))) is not None:
+        kept["image"] = str(staged)
+
+    def address(**changes: object) -> str:
+        chosen = {"provider": wanted.provider, "review": wanted.standing, "person": wanted.person}
+        query = {name: str(each) for name, each in {**kept, **chosen, **changes}.items() if each}
+        return (f"{here}?{urlencode(query)}" if query else here) + "#history"
+
+    def choices(values: Iterable[str], chosen: str, words: Callable[[str], str] = str) -> tuple[Choice, ...]:
+        # One that nothing has any more can be seen all the same, and taken off.
+        every = dict.fromkeys([*values, *([chosen] if chosen else [])])
+        return tuple(Choice(each, words(each), each == chosen) for each in every)
+
+    return PastShown(
+        history=read,
+        providers=choices(read.providers, wanted.provider, provider_name),
+        standings=choices(STANDINGS, wanted.standing or "", lambda each: STANDING_WORDS[each]),
+        people=choices(read.people, wanted.person),
+        narrowed=bool(wanted.provider or wanted.standing or wanted.person),
+        context=tuple((name, value) for name, value in kept.items() if value),
+        everything=address(provider="", review="", person=""),
+        newest=address() if wanted.older else "",
+        older=address(older=read.entries[-1].id) if read.has_older else "",
+    )
 
 
 def _near(neighbour: Neighbour | None, context: str) -> Near | None:
@@ -188,7 +259,12 @@ def _row(found: ProductFacts) -> ProductRow:
 
 
 def news(
-    product_id: UUID, image_ids: Collection[UUID], *, chosen_by: str = "", event_id: int = 0
+    product_id: UUID,
+    image_ids: Collection[UUID],
+    *,
+    chosen_by: str = "",
+    event_id: int = 0,
+    newest_id: int = 0,
 ) -> News | None:
     """A product as it is now, with these images and the active one to be drawn again."""
     found = reads.product_by_id(product_id)
@@ -196,7 +272,7 @@ def news(
         return None
     strip = _strip(found)
     images = tuple(each for each in strip.images if each.image_id in image_ids or each.active)
-    return News(strip, images, chosen_by, event_id)
+    return News(strip, images, chosen_by, event_id, newest_id)
 
 
 def _news(happenings: Sequence[Happening], argument: str) -> News | None:
@@ -214,7 +290,7 @@ def _news(happenings: Sequence[Happening], argument: str) -> News | None:
         images |= {image for name in named if name and (image := products.id_of(str(name)))}
     choice = next((each for each in reversed(mine) if each.kind in ("activated", "restored")), None)
     by = str(choice.data.get("by", "")) if choice else ""
-    return news(product_id, images, chosen_by=by, event_id=choice.id if choice else 0)
+    return news(product_id, images, chosen_by=by, event_id=choice.id if choice else 0, newest_id=mine[-1].id)
 
 
 def _is_of(each: Happening, product_id: UUID) -> bool:

@@ -1,4 +1,5 @@
-// One product's page: which image stands on the stage, how close one looks at it, and who changed what shoppers see.
+// One product's page: which image stands on the stage, how close one looks at it, what is brought to it, what was
+// made for it before, and who changed what shoppers see.
 import { say } from "./toasts.js";
 
 const CLOSE = 2.4;
@@ -18,9 +19,12 @@ const setCurrent = (frame) => {
   frame.scrollIntoView({ block: "nearest", inline: "nearest" });
 };
 
+const idOf = (frame) => frame.parentElement.id.replace("image-", "");
+const frameOf = (id) => document.getElementById(`image-${id}`)?.querySelector(".frame");
+
 const addressOf = (frame) => {
   const address = new URL(location.href);
-  address.searchParams.set("image", frame.id.replace("image-", ""));
+  address.searchParams.set("image", idOf(frame));
   return address.pathname + address.search;
 };
 
@@ -69,6 +73,17 @@ document.addEventListener("click", (event) => {
   // Enter or a click on the frame that is shown already: that one.
   if (frame === current() && event.detail === 0) one("[data-stage] [data-key=s]")?.click();
   else show(frame);
+});
+
+/* Lineage and history lead to images of the strip; an older one has its page loaded. */
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("[data-shows-image]");
+  const frame = link && frameOf(link.dataset.showsImage);
+  if (!frame || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+  event.preventDefault();
+  show(frame);
+  frame.focus({ preventScroll: true });
+  one("[data-stage]").scrollIntoView({ block: "nearest" });
 });
 
 /* -- closer ------------------------------------------------------------------------------------------ */
@@ -129,6 +144,13 @@ document.addEventListener("keydown", (event) => {
   const { key, target } = event;
   if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
   if (target.closest("input, textarea, select, [contenteditable]")) return;
+  // S on a frame that has the focus means this one, whichever is large.
+  const own = key === "s" && target.matches(".frame") && target !== current() && target.parentElement.querySelector("button");
+  if (own && document.documentElement.dataset.keys !== "off") {
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    return own.click();
+  }
   const arrows = { ArrowLeft: -1, ArrowRight: 1 };
   if (arrows[key]) step(arrows[key]);
   else if (document.documentElement.dataset.keys === "off") return;
@@ -136,17 +158,115 @@ document.addEventListener("keydown", (event) => {
   else if (key === "-" || key === "0") look(1);
   else return;
   event.preventDefault();
+}, true);
+
+/* -- photos that are brought ------------------------------------------------------------------------------ */
+
+const bring = (files) => {
+  const input = one("#photos");
+  if (!input || !files.length) return;
+  // What is no picture goes along: the answer says of each why it was refused.
+  const taken = new DataTransfer();
+  for (const each of files) taken.items.add(each);
+  input.files = taken.files;
+  input.dispatchEvent(new Event("change", { bubbles: true }));
+};
+
+const carriesFiles = ({ dataTransfer, target }) =>
+  dataTransfer?.types.includes("Files") && one("#add-photo") && target.closest?.(".viewing");
+
+for (const name of ["dragover", "dragleave", "drop"]) {
+  document.addEventListener(name, (event) => {
+    const place = carriesFiles(event);
+    if (!place) return;
+    event.preventDefault();
+    place.toggleAttribute("data-drops", name === "dragover");
+    if (name === "drop") bring(event.dataTransfer.files);
+  });
+}
+
+// The same file can be brought again, and what was refused does not go a second time with the next.
+one("#add-photo")?.addEventListener("htmx:finally:request", () => (one("#photos").value = ""));
+
+/* -- a link for a colleague -------------------------------------------------------------------------------- */
+
+const copyFrom = async (field) => {
+  field.select();
+  // Without https there is no clipboard of the newer kind; what is selected can be copied by hand at the least.
+  const copied = navigator.clipboard
+    ? await navigator.clipboard.writeText(field.value).then(() => true, () => document.execCommand("copy"))
+    : document.execCommand("copy");
+  say(copied ? "Link copied" : "Press Ctrl-C to copy the link", copied ? "ok" : "warn");
+};
+
+document.addEventListener("click", ({ target }) => {
+  const button = target.closest("[data-copies]");
+  if (button) copyFrom(document.getElementById(button.dataset.copies));
+});
+
+/* -- what was made before ---------------------------------------------------------------------------------- */
+
+// A filter and a page of the history stand in the address of this page, whose other parts stay as they are.
+const readHistory = (address) =>
+  htmx.ajax("GET", address, { source: "#page", target: "#product-history", select: "#product-history", swap: "outerMorph" });
+
+const goTo = (address) => {
+  history.replaceState(history.state, "", address);
+  readHistory(address.pathname + address.search);
+};
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[data-past]");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+  event.preventDefault();
+  goTo(new URL(link.href));
+  one("#history").focus();
+});
+
+const narrow = (form) => {
+  const address = new URL(location.pathname, location.href);
+  for (const [name, value] of new FormData(form)) if (value) address.searchParams.append(name, value);
+  address.hash = "history";
+  goTo(address);
+};
+document.addEventListener("submit", (event) => {
+  if (!event.target.matches("form[data-past]")) return;
+  event.preventDefault();
+  narrow(event.target);
+});
+document.addEventListener("change", ({ target }) => target.form?.matches("form[data-past]") && narrow(target.form));
+
+/* Which frame is large is this page's own affair: the stream, which draws them anew, knows nothing of it. */
+document.addEventListener("htmx:before:swap", ({ detail }) => {
+  const shown = current()?.parentElement.id;
+  for (const { fragment } of detail.tasks) {
+    if (shown && fragment.firstElementChild?.id === shown) fragment.querySelector(".frame").setAttribute("aria-current", "true");
+  }
 });
 
 /* -- what others do -------------------------------------------------------------------------------------- */
 
 let told = one("#choice")?.dataset.event;
+let happened = "0";
+let soon = 0;
 document.addEventListener("htmx:after:swap", () => {
+  const fresh = one("[data-fresh-link]");
+  if (fresh) {
+    fresh.removeAttribute("data-fresh-link");
+    copyFrom(fresh);
+  }
+  // What is new is in the history of this page's own filter.
+  const now = one("#happened")?.dataset.event ?? happened;
+  if (now !== happened && now !== "0") {
+    happened = now;
+    clearTimeout(soon);
+    soon = setTimeout(() => readHistory(location.pathname + location.search), 300);
+  }
   // The first image of a product takes the empty stage; those that follow wait in the strip.
   const stage = one("#stage-empty");
   if (stage?.querySelector(".pane")) {
     stage.removeAttribute("id");
-    const frame = document.getElementById(`image-${pane().dataset.image}`);
+    const frame = frameOf(pane().dataset.image);
     if (frame) setCurrent(frame);
     showZoom();
   } else if (pane()?.querySelector(".zoom[hidden]")) {
