@@ -57,7 +57,7 @@ def stage(page: Page, image: Image):
 
 
 def frame(page: Page, image: Image):
-    return page.locator(f"#image-{image.pk}")
+    return page.locator(f"#image-{image.pk} .frame")
 
 
 def active(product: Product) -> object:
@@ -76,7 +76,7 @@ def test_an_image_is_chosen_by_mouse_and_taken_back(page, product, sign_in):
     expect(stage(page, new)).to_be_visible()
     expect(page).to_have_url(re.compile(f"image={new.pk}"))
     expect(frame(page, new)).to_have_attribute("aria-current", "true")
-    page.get_by_role("button", name="Set active").click()
+    stage(page, new).get_by_role("button", name="Set active").click()
     expect(page.locator(".toast")).to_contain_text("Image set active")
     expect(stage(page, new).locator(".pills")).to_contain_text("Active")
     expect(frame(page, new).locator(".star")).to_be_visible()
@@ -157,7 +157,7 @@ def test_what_lands_waits_in_the_strip_and_typing_goes_on(page, product, sign_in
     expect(prompt).to_be_focused()
     expect(stage(page, first)).to_be_visible()
     expect(frame(page, first)).to_have_attribute("aria-current", "true")
-    assert page.locator("#film .frame").first.get_attribute("id") == f"image-{second.pk}"
+    assert page.locator("#film .framed").first.get_attribute("id") == f"image-{second.pk}"
     # Too much was missed, and the page fetches itself: what was typed stays.
     with page.expect_response(re.compile(rf"/products/{product.sku}")):
         page.evaluate("document.getElementById('live').dispatchEvent(new Event('resync'))")

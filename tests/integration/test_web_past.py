@@ -73,7 +73,7 @@ def past(client: Client, product: Product, query: str = "") -> str:
 
 
 def listed(history: str) -> list[str]:
-    return re.findall(r'<tr id="past-([^"]+)"', history)
+    return re.findall(r'<tr id="made-([^"]+)"', history)
 
 
 def link_of(history: str, words: str) -> str:

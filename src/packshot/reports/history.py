@@ -1,7 +1,7 @@
 """Everything that was ever made for a product, and which image of it was active when. Nothing disappears."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, get_args
@@ -278,4 +278,5 @@ def kin(stored: Any) -> tuple[Kin, ...]:
 
 
 def _entry(row: Sequence[Any]) -> Entry:
-    return Entry(*row[:-2], made_from=kin(row[-2]), used_for=kin(row[-1]))
+    entry = Entry(*row)
+    return replace(entry, made_from=kin(entry.made_from), used_for=kin(entry.used_for))
