@@ -96,6 +96,25 @@ def test_no_answer_breaks_the_policy_by_itself(admin, client, provider):
                 assert breaches(answer.text) == [], url
 
 
+def test_every_key_of_a_page_stands_in_its_list_of_keys(admin, provider):
+    """Whoever asks with `?` is told all that a press would do here."""
+    story.land(build.sent(provider))
+    story.refuse(build.sent(provider))
+    listed_somewhere = set()
+    for url in [address(route) for route in routes()]:
+        answer = admin.get(url, headers=PAGE)
+        if not answer.headers["Content-Type"].startswith("text/html") or 'id="keys"' not in answer.text:
+            continue
+        page, _, rest = answer.text.partition('<dialog class="dialog" id="keys"')
+        listed = {key.lower() for key in re.findall(r"<kbd>(.*?)</kbd>", rest.partition("</dialog>")[0])}
+        works = set(re.findall(r'data-key="([^"{]+)"', page)) - {"escape"}
+        # `1 to 5` names its ends.
+        works -= {key for key in works if key.isdigit() and "to<kbd>" in rest}
+        assert works <= listed, url
+        listed_somewhere |= works
+    assert len(listed_somewhere) >= 3
+
+
 def test_what_is_private_is_not_kept_and_what_never_changes_is(admin, client, provider):
     assert "no-store" in admin.get(reverse("overview")).headers["Cache-Control"]
     assert "no-store" in client.get(reverse("account_login"), headers=PAGE).headers["Cache-Control"]

@@ -2,7 +2,10 @@
 
 import csv
 import io
-from datetime import timedelta
+import re
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from django.db import connection
@@ -10,9 +13,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from packshot.reports import ALL_TIME, rebuild_rollups
-from packshot.web import live
+from packshot.reports import ALL_TIME, Span, Sums, Timeline, rebuild_rollups
+from packshot.web import live, words
+from packshot.web.figures import Limit
 from packshot.web.live import Audience
+from packshot.web.pages import overview
 from tests import build
 from tests.browser import story
 from tests.integration.test_rights import PAGE
@@ -88,6 +93,51 @@ def test_a_chart_is_had_as_a_sheet_that_adds_up_to_the_page(provider, admin):
         0.12
     )
     assert admin.get("/admin/charts/other.csv").status_code == 404
+
+
+def spent_on(days: dict[int, int], of: int = 30, until: date = date(2026, 11, 20)) -> Timeline:
+    """So many cents on each of these days before `until`, which is the last of `of` days."""
+    starts = [datetime(until.year, until.month, until.day, tzinfo=UTC) - timedelta(days=n) for n in range(of)]
+    spans = tuple(Span(start, start + timedelta(days=1)) for start in reversed(starts))
+    amounts = tuple(days.get(n, 0) * 10_000 for n in reversed(range(of)))
+    nothing = (0,) * of
+    return Timeline("UTC", spans, (Sums("openai", nothing, nothing, nothing, amounts),))
+
+
+def a_limit(period: str) -> Limit:
+    return Limit(period, Decimal(40), 0.5, "plain", None, None, None)
+
+
+def test_where_the_month_ends_is_told_from_its_days():
+    # A dollar on each of twenty days, and ten to come.
+    steady = spent_on(dict.fromkeys(range(20), 100))
+    assert overview._month_ahead(steady, None) == "November is likely to end between $30.00 and $30.00."
+    assert overview._month_ahead(steady, a_limit("monthly")).endswith("$30.00, of $40.00 allowed.")
+    assert overview._month_ahead(steady, a_limit("daily")).endswith("$30.00.")
+    # What was spent in October is no part of November, but tells of its days.
+    assert overview._month_ahead(spent_on(dict.fromkeys(range(30), 100)), None) == (
+        "November is likely to end between $30.00 and $30.00."
+    )
+    uneven = overview._month_ahead(spent_on({n: 200 * (n % 2) for n in range(20)}), None)
+    low, high = (float(each) for each in re.findall(r"\$([\d.]+\d)", uneven))
+    assert 20 < low < 30 < high < 40
+
+
+def test_where_the_month_ends_is_not_told_from_too_little():
+    assert overview._month_ahead(spent_on({0: 100, 1: 100, 2: 100}), None) == "", "two whole days"
+    assert overview._month_ahead(spent_on(dict.fromkeys(range(7), 100), of=7), None) == "", "not all its days"
+    assert (
+        overview._month_ahead(spent_on(dict.fromkeys(range(30), 100), until=date(2026, 11, 30)), None) == ""
+    )
+
+
+def test_a_limit_of_a_day_says_when_it_begins_anew(provider, admin):
+    page = admin.get("/admin", headers=PAGE).text
+    assert "resets in" not in page, "the fixture's is of a month"
+    soon = replace(a_limit("daily"), ends_at=timezone.now() + timedelta(hours=9, minutes=38, seconds=20))
+    assert words.duration(soon.resets_in_s) == "9 h 38 min"
+    assert replace(soon, period="monthly").resets_in_s is None
+    assert replace(soon, ends_at=timezone.now() - timedelta(seconds=5)).resets_in_s == 0
 
 
 def test_any_period_costs_as_many_queries(provider, admin):

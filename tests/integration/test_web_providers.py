@@ -307,6 +307,43 @@ def test_errors_are_counted_by_class_with_the_remedy(admin):
     assert REMEDIES["rate_limited"] in words(mine)
 
 
+def test_failed_calls_of_all_providers_stand_over_time_too(admin):
+    for name in ("openai", "flux"):
+        build.provider_row(name)
+    failing(Refused("a brand", kind="refused"), Refused("a brand", kind="refused"))
+    failing(BadAnswer("500", kind="server_error", charge="free"), name="flux")
+    said = part(admin.get(LIST).text, "errors")
+    assert "Failed calls by kind" in said
+    page = admin.get(LIST).text
+    assert 'aria-label="3 failed calls in 24 hours, most of them' in page
+    assert health.together([{"refused": (1, 0)}, {"refused": (2, 5), "bug": (0, 1)}]) == {
+        "refused": [3, 5],
+        "bug": [0, 1],
+    }
+
+
+def test_a_retired_model_keeps_its_line_greyed_and_named_so(admin):
+    build.provider_row("openai")
+    did(completed=3, images=3, amount_micros=120_000, duration_s=4.0)
+    did(model="dall-e-3", completed=2, images=2, amount_micros=80_000, duration_s=9.0)
+    did(model="never-heard-of", completed=1, images=1, amount_micros=40_000, duration_s=9.0)
+    rows = re.findall(r'<tr class="part( gone)?">(.*?)</tr>', admin.get(LIST).text, re.DOTALL)
+    assert [(bool(gone), ", retired" in words(row)) for gone, row in rows] == [
+        (False, False),
+        (True, True),
+        (True, True),
+    ]
+
+
+def test_cost_and_speed_say_how_many_were_approved(admin):
+    build.provider_row("openai")
+    did(completed=3, images=3, amount_micros=120_000, duration_s=4.0, approved=2)
+    page = admin.get(LIST).text
+    assert "Approved  2 of 3 images" in html.unescape(page)
+    table = page[page.index('id="plot-table"') :]
+    assert re.search(r'<th scope="col">Approved</th>.*?<td>2 of 3 images</td>', table, re.DOTALL)
+
+
 def test_every_class_of_error_has_a_group_and_a_remedy():
     kinds = [kind for _, kinds in health.GROUPS.values() for kind in kinds]
     assert sorted(kinds) == sorted(REMEDIES)

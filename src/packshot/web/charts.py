@@ -96,6 +96,7 @@ class Point:
     provider: str = ""
     tone: str = "plain"
     shape: str = _CIRCLE
+    also: tuple[tuple[str, str], ...] = ()  # what else there is to say of it: a name and a value each
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +287,7 @@ def scatter(
         shown = [(up_name, up.show(point.y)), (across_name, across.show(point.x))]
         if show_size:
             shown.append((size_name, show_size(point.size)))
-        return [(name[:1].upper() + name[1:], value) for name, value in shown]
+        return [*((name[:1].upper() + name[1:], value) for name, value in shown), *point.also]
 
     parts = [plot.grid, _text("0", 8, f"↑ {up_name}", "start")]
     parts += [

@@ -73,6 +73,13 @@ class Limit:
     on_pace_for: Decimal | None
     ends_at: datetime | None
 
+    @property
+    def resets_in_s(self) -> float | None:
+        """Until a day's limit begins anew; of a longer period nobody counts the hours."""
+        if self.period != "daily" or self.ends_at is None:
+            return None
+        return max(0.0, (self.ends_at - timezone.now()).total_seconds())
+
 
 @dataclass(frozen=True, slots=True)
 class Success:

@@ -174,6 +174,7 @@ class Line:
     off: Off | None
     errors: int = 0
     best: frozenset[str] = frozenset()
+    gone: bool = False  # a model that cannot be asked for any more
 
 
 def in_order(rows: Sequence[ProviderRow]) -> list[ProviderRow]:
@@ -215,6 +216,7 @@ def lines_of(
                 _each(figures),
                 _each_approved(figures),
                 off_of([each for each in mine if each.model == model]),
+                gone=_is_gone(row.name, model),
             )
             for model, figures in busiest(work)
         ]
@@ -276,6 +278,12 @@ def model_label(provider: str, model: str) -> str:
     return card.label if card else model
 
 
+def _is_gone(provider: str, model: str) -> bool:
+    adapter = quoting().get(provider)
+    card = model_card(adapter, model) if adapter else None
+    return card is None or card.retired
+
+
 def plot(rows: Sequence[ProviderRow], done: Mapping[str, Work], window: str) -> Drawing:
     """What an image of each model costs, and how long it takes."""
     found = [
@@ -293,6 +301,7 @@ def plot(rows: Sequence[ProviderRow], done: Mapping[str, Work], window: str) -> 
             figures.images,
             row.name,
             shape=words.MARKS.get(row.name, words.MARKS["sandbox"]),
+            also=(("Approved", f"{words.count(figures.approved)} of {words.many(figures.images, 'image')}"),),
         )
         for row, model, figures, seconds, each in sorted(found, key=lambda each: -each[2].images)[
             :MOST_POINTS
@@ -387,6 +396,16 @@ def kinds_of(of: Iterable[Troubles]) -> list[Kind]:
         )
         for kind, count in sorted(calls.items(), key=lambda each: (-each[1], each[0]))
     ]
+
+
+def together(of: Iterable[Troubles]) -> Troubles:
+    """Those of all providers, by class and span."""
+    sums: dict[str, Sequence[int]] = {}
+    for troubles in of:
+        for kind, numbers in troubles.items():
+            before = sums.get(kind) or (0,) * len(numbers)
+            sums[kind] = [one + more for one, more in zip(before, numbers, strict=True)]
+    return sums
 
 
 def group_of(kind: str) -> str:

@@ -3,6 +3,7 @@
 import csv
 import io
 import time
+from calendar import monthrange
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
@@ -12,10 +13,11 @@ from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import get_language
 from django.views.decorators.http import require_safe
 
-from packshot import reports
+from packshot import ledger, reports
 from packshot.catalogue.models import Product
 from packshot.events import Happening, newest_id
 from packshot.flows.desk import quoting, uses_simulator
@@ -257,9 +259,29 @@ def _cost_by_day(days: Timeline, limit: Limit | None, period: Period | None = No
     # A limit far above all bars would leave of them a line on the ground.
     far = level is not None and level.value > 5 * dearest
     drawn = charts.bars(series, buckets, said, MONEY, unfinished=now, level=None if far else level)
-    if far and level and series:
-        return replace(drawn, note=f"The limit of {level.label} lies far above.")
-    return drawn
+    if not series:
+        return drawn
+    notes = [_month_ahead(days, limit) if now and unit == "day" else ""]
+    if far and level:
+        notes.append(f"The limit of {level.label} lies far above.")
+    return replace(drawn, note=" ".join(filter(None, notes)))
+
+
+def _month_ahead(days: Timeline, limit: Limit | None) -> str:
+    """Where this month is likely to end, in a sentence; empty where its days are not all here, or too few."""
+    dates = [span.starts_at.astimezone(ZoneInfo(days.zone)).date() for span in days.spans]
+    today, amounts = dates[-1], days.amounts()
+    left = monthrange(today.year, today.month)[1] - today.day
+    if not left or today.day > len(dates):
+        return ""
+    # Days before the site spent anything say nothing about those to come.
+    begun = next((place for place, amount in enumerate(amounts) if amount), len(amounts))
+    end = ledger.forecast(sum(amounts[-today.day :]), amounts[begun:-1], left)
+    if end is None:
+        return ""
+    low, high = (words.money(dollars(each)) for each in (end.low_micros, end.high_micros))
+    of = f", of {words.money(limit.limit)} allowed" if limit and limit.period == "monthly" else ""
+    return f"{date_format(today, 'F')} is likely to end between {low} and {high}{of}."
 
 
 def _days_of(span: Span) -> int:

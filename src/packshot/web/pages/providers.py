@@ -34,7 +34,7 @@ from packshot.reports.health import NOTHING, Figures, Work
 from packshot.web import by_category as categories
 from packshot.web import health, live, sheets
 from packshot.web.answers import Toast, Undo, answer, refuse
-from packshot.web.health import GROUPS, Now, Off, in_order
+from packshot.web.health import Now, Off, in_order
 from packshot.web.live import Topic
 from packshot.web.security import actor_of, needs
 
@@ -118,8 +118,8 @@ def _side_by_side(request: HttpRequest) -> dict[str, object]:
         "lines": health.lines_of(rows, done, troubles, bills),
         "plot": health.plot(rows, done, WINDOWS[days]),
         "errors": [health.errors_of(row, troubles[row.name]) for row in rows if row.name in troubles],
+        "failed": health.errors_chart(health.together(troubles.values()), spans, window.zone, WINDOWS[days]),
         "kinds": health.kinds_of(troubles.values()),
-        "groups": [(name, tone) for name, (tone, _) in GROUPS.items()],
         "cards": cards,
         "nows": {card.now.row.name: card.now for card in cards},
         "stops": [each for row in rows for each in health.stopping(row, accounts[row.name])],
@@ -213,6 +213,7 @@ def _asked(request: HttpRequest) -> _Asked:
 
 def _by_category(request: HttpRequest) -> HttpResponse:
     """How each provider does for each category, from the newest generations of each."""
+    stream = live.address()
     asked, rows = _asked(request), in_order(reports.providers())
     found = asked.read()
     labels = {row.name: row.label for row in rows}
@@ -242,6 +243,7 @@ def _by_category(request: HttpRequest) -> HttpResponse:
             "all": replace(asked, provider=None).address(""),
             "export": asked.address(asked.under, export=True),
             "here": request.get_full_path(),
+            "stream": stream,
         },
     )
 
