@@ -88,3 +88,38 @@ def test_on_a_phone_the_chosen_ones_are_given_to_somebody(needing, bare):
     expect(needing.locator(".toast")).to_contain_text("1 product given to pat")
     needing.get_by_role("link", name="Mine").click()
     expect(needing.locator(".tile")).to_have_count(1)
+
+
+def test_the_count_beside_its_place_follows_what_happens_on_whichever_page_one_is(page, bare, sign_in):
+    story.person("publisher", "pat")
+    sign_in(page, "pat", at="/admin/queue")
+    live(page)
+    place = page.get_by_role("navigation", name="Main").get_by_role("link", name="Needs attention")
+    expect(place).to_have_text("Needs attention4")
+    extra = build.product("Elm")
+    events.tell([Happening("product", "imported", str(extra.pk))])
+    expect(place).to_have_text("Needs attention5", timeout=8000)
+    Product.objects.filter(pk__in=[extra.pk, *(each.pk for each in bare)]).update(
+        listed_image_url="https://x.example/y"
+    )
+    events.tell([Happening("product", "imported", str(extra.pk))])
+    expect(place.locator(".count")).to_be_hidden(timeout=8000)
+    page.set_viewport_size({"width": 390, "height": 844})
+    tab = page.get_by_role("navigation", name="Sections").get_by_role("link", name="Attention")
+    expect(tab.locator(".count")).to_be_hidden()
+    build.product("Fir")
+    events.tell([Happening("product", "imported", str(extra.pk))])
+    expect(tab).to_contain_text("1", timeout=8000)
+
+
+def test_the_list_of_keys_names_only_what_the_page_can_do(needing, server):
+    needing.keyboard.press("?")
+    keys = needing.get_by_role("dialog", name="Keyboard shortcuts")
+    for works in ("Filter this page", "Next, previous row", "Open product"):
+        expect(keys.get_by_text(works)).to_be_visible()
+    expect(keys.get_by_text("Send the form")).to_be_hidden()
+    needing.goto(server.url + "/admin")
+    needing.keyboard.press("?")
+    for idle in ("Filter this page", "Next, previous row", "Send the form"):
+        expect(keys.get_by_text(idle)).to_be_hidden()
+    expect(keys.get_by_text("Light or dark")).to_be_visible()

@@ -1,12 +1,18 @@
 """Every page in both themes and three widths: readable by everybody, and never wider than the screen."""
 
+from uuid import UUID
+
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 from packshot import ledger
-from packshot.catalogue.models import Product
+from packshot.accounts import Actor
+from packshot.catalogue.models import Image, Product, PromptTemplateVersion
+from packshot.flows import wording
+from packshot.generations.models import Generation
+from packshot.quality.models import Review
 from packshot.simulator import Control, Rule
 from tests import build
 from tests.browser import story
@@ -41,6 +47,7 @@ INSIDE = [
     "/admin/settings/people",
     "/admin/providers",
     "/admin/providers?days=7",
+    "/admin/providers?by=category",
     "/admin/settings/providers",
     "/admin/settings/simulator",
     "/admin/settings/site",
@@ -64,6 +71,7 @@ def a_full_desk() -> list[str]:
         story.land(claim, number=number, look=number < 5)
     story.refuse(claims[6], "the prompt names another brand")
     product = Product.objects.get(pk=claims[0].generation.product_id)
+    template = a_template_with_a_past([each.generation.id for each in claims[:6]])
     failed = claims[6].generation.id
     (limit,) = ledger.budgets()
     return [
@@ -72,10 +80,27 @@ def a_full_desk() -> list[str]:
         f"/admin/queue?generation={failed}",
         f"/admin/queue/{failed}",
         f"/admin/budgets/{limit.id}",
+        f"/templates/{template}",
+        f"/templates/{template}?on=ten&from=1&to=3",
         "/admin/providers/openai",
         "/admin/providers/flux",
         "/admin/providers/openai/price?model=gpt-image-2&quality=high",
     ]
+
+
+def a_template_with_a_past(generation_ids: list[UUID]) -> UUID:
+    """Two versions that were in use, one put back, a draft that some products cannot have; images of one."""
+    writer = Actor(None, "ada", "editor")
+    made = wording.create("Oils", "A bottle of {{name}}.", writer, category_path="Food > Oils")
+    wording.rewrite(made, "A tall bottle of {{name}}.", writer, based_on=1)
+    wording.use(made, 1, writer)
+    draft = "A jar of {{name}} from {{attribute:farm}}, {{attribute:colour|green}}."
+    wording.rewrite(made, draft, writer, based_on=2, use=False)
+    first = PromptTemplateVersion.objects.get(template_id=made, number=1)
+    Generation.objects.filter(pk__in=generation_ids).update(template_version=first)
+    for at, image in enumerate(Image.objects.filter(generation_id__in=generation_ids)[:2]):
+        Review.objects.create(image=image, decision="approved" if at else "rejected", decided_by_name="rev")
+    return made
 
 
 def trouble_at(simulator: Control) -> None:

@@ -135,7 +135,7 @@ def test_the_window_is_chosen_and_stays_in_the_address(providers):
     page.wait_for_url("**/admin/providers/openai")
 
 
-@pytest.mark.parametrize("path", ["", "/openai", "/openai/price?model=gpt-image-2"])
+@pytest.mark.parametrize("path", ["", "?by=category", "/openai", "/openai/price?model=gpt-image-2"])
 @pytest.mark.parametrize("width", [320, 390])
 def test_it_fits_on_a_phone_and_can_be_hit(browser, server, admin, sign_in, path, width):
     build.provider_row("openai", in_flight=8, per_minute=50)
@@ -173,3 +173,28 @@ def test_its_figures_are_read_again_once_a_minute_and_keep_the_focus(page, admin
     expect(page.locator("#provider-openai")).to_contain_text("50.0%")
     assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Openai takes requests"
     assert same_load(page)
+
+
+def test_by_keyboard_alone_a_category_is_opened_narrowed_to_a_provider_and_left(page, admin, sign_in):
+    for name in ("openai", "flux"):
+        build.provider_row(name)
+        build.end(build.delivered(build.sent(build.StandIn(name))))
+    sign_in(page, at="/admin/providers")
+    page.get_by_role("link", name="By category").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Providers by category", level=1)).to_be_visible()
+    live(page)
+    rows = page.locator("#categories tbody tr")
+    expect(rows).to_have_count(3)
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"by=category&category=Food$"))
+    expect(rows.first).to_contain_text("Oils")
+    page.get_by_role("button", name="Provider", exact=True).focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("group", name="Provider").get_by_role("link", name="Flux").focus()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("category=Food&provider=flux"))
+    expect(rows).to_have_count(2)
+    page.get_by_role("link", name="Remove the filter Provider Flux").click()
+    expect(rows).to_have_count(3)
