@@ -143,6 +143,7 @@ def urls() -> dict[str, str]:
         "providers": reverse("providers"),
         "providers, 30 days": reverse("providers") + "?days=30",
         "provider": reverse("provider", args=["openai"]),
+        "providers across products": reverse("compare_providers"),
         "settings": reverse("settings"),
         "settings, people": reverse("people"),
         "settings, providers": reverse("settings_providers"),

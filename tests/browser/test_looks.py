@@ -47,6 +47,8 @@ INSIDE = [
     "/admin/settings/people",
     "/admin/providers",
     "/admin/providers?days=7",
+    "/compare/providers",
+    "/compare/blind/next",
     "/admin/providers?by=category",
     "/admin/settings/providers",
     "/admin/settings/simulator",
@@ -77,6 +79,7 @@ def a_full_desk() -> list[str]:
     return [
         f"/products/{product.sku}",
         f"/compare?product={product.id}&view=1",
+        f"/compare/blind?product={product.id}",
         f"/admin/queue?generation={failed}",
         f"/admin/queue/{failed}",
         f"/admin/budgets/{limit.id}",

@@ -109,13 +109,19 @@ def test_a_round_holds_one_image_of_each_provider_before_a_second_model_of_any(r
     assert sorted(each.model for each in shown(product, rita).images) == ["another", "stand-in", "stand-in"]
 
 
-def test_photos_and_pictures_that_nobody_could_decode_are_left_out(rita):
+def test_photos_grids_and_pictures_that_nobody_could_decode_are_left_out(rita):
     product = lamp("flux", "openai")
     Image.objects.filter(product=product, provider="flux").update(attempt=None)
     assert flow.round_of(product.id, rita, size=4) is None
-    made(product, "midjourney", 3)
-    Image.objects.filter(product=product, provider="midjourney").update(state="broken")
-    assert flow.round_of(product.id, rita, size=4) is None
+    for number, unfit in enumerate(({"state": "broken"}, {"handle": {"grid": True}})):
+        image = made(product, "midjourney", 3 + number)
+        Image.objects.filter(pk=image.pk).update(**unfit)
+        assert flow.round_of(product.id, rita, size=4) is None
+        assert next_of(rita) is None
+    image = made(product, "midjourney", 8)
+    Image.objects.filter(pk=image.pk).update(handle={"grid": False})
+    assert len(shown(product, rita).images) == 2
+    assert next_of(rita) == product.id
 
 
 def test_the_order_is_the_same_at_each_look_and_another_for_another_person():

@@ -1,5 +1,7 @@
 """Bradley-Terry ratings against what is known of them, and ranks only where they are plain."""
 
+import subprocess
+import sys
 from itertools import permutations
 from math import exp, log
 from random import Random
@@ -155,6 +157,17 @@ def test_who_won_everything_has_a_finite_strength_and_an_honest_interval():
     found = by_name(rate([Tally(A, B, 10_000)]))
     assert 0.5 < (found["a"].low or 0) < chance(found["a"]) < 1
     assert found["a"].rank == 1
+
+
+def test_the_heavy_arithmetic_is_loaded_by_nobody_who_rates_nothing():
+    code = (
+        "import sys, django; django.setup(); import packshot.urls, packshot.cli.up, packshot.worker.pay;"
+        "from packshot.reports.ratings import Maker, Tally, rate; rate([Tally(Maker('a'), Maker('b'), 3)]);"
+        "print({'choix', 'numpy', 'scipy'} & sys.modules.keys())"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.strip() == "set()"
 
 
 def test_of_nothing_there_is_no_rating():

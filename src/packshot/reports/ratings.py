@@ -1,5 +1,5 @@
 """How providers do where people choose between images without seeing who made them: a Bradley-Terry strength
-each, how sure it is, and a rank only where it is sure (docs/decisions/0022).
+each, how sure it is, and a rank only where it is sure (docs/decisions/0024).
 
 Counted anew from the votes at each look: one statement adds them up, and the arithmetic is of a handful of
 providers."""

@@ -50,14 +50,20 @@ class Next:
     looked_until: UUID | None = None
 
 
-# Generated ones only: a photo of the shop's own has no provider to rate.
-_CONTENDERS = """
+# Generated ones only: a photo of the shop's own has no provider to rate. Not a grid of four in one picture,
+# which would tell who makes such, and from which somebody has yet to take one.
+_FIT = """
+    image.state = 'ready' AND image.attempt_id IS NOT NULL
+    AND (image.handle ->> 'grid') IS DISTINCT FROM 'true'
+"""
+
+_CONTENDERS = f"""
     SELECT image.id AS image_id, image.provider, image.model, thumb.blob AS thumb_blob,
         stage.blob AS stage_blob
     FROM (
-        SELECT DISTINCT ON (provider, model) id, provider, model FROM packshot_image
-        WHERE product_id = %(product)s AND state = 'ready' AND attempt_id IS NOT NULL
-        ORDER BY provider, model, id DESC
+        SELECT DISTINCT ON (image.provider, image.model) image.id, image.provider, image.model
+        FROM packshot_image AS image WHERE image.product_id = %(product)s AND {_FIT}
+        ORDER BY image.provider, image.model, image.id DESC
     ) AS image
     LEFT JOIN packshot_rendition AS thumb ON thumb.image_id = image.id AND thumb.spec = 'webp-320'
     LEFT JOIN packshot_rendition AS stage ON stage.image_id = image.id AND stage.spec = 'webp-1200'
@@ -68,7 +74,7 @@ _CONTENDERS = """
 """
 
 # A few probes of packshot_image_by_product for each product, until one fits.
-_NEXT = """
+_NEXT = f"""
     SELECT looked.id FROM (
         SELECT product.id, product.name FROM packshot_product AS product
         WHERE product.archived_at IS NULL AND product.newest_image_id IS NOT NULL
@@ -80,8 +86,7 @@ _NEXT = """
         SELECT count(*) FROM packshot_provider AS record
         CROSS JOIN LATERAL (
             SELECT image.id FROM packshot_image AS image
-            WHERE image.product_id = looked.id AND image.provider = record.name AND image.state = 'ready'
-                AND image.attempt_id IS NOT NULL
+            WHERE image.product_id = looked.id AND image.provider = record.name AND {_FIT}
             ORDER BY image.id DESC LIMIT 1
         ) AS newest
         WHERE NOT EXISTS (
