@@ -49,7 +49,7 @@ const press = (event, key, { switchTheme }) => {
   if (key === "j") return move(1);
   if (key === "k") return move(-1);
   if (key === "t") return switchTheme(), true;
-  if (key === "?") return document.getElementById("keys")?.showModal(), true;
+  if (key === "?") return showKeys(), true;
   if (key === "/") return focus(document.querySelector("[data-filter]"));
   const row = current();
   if (!row || event.target.closest("a, button, summary, .check")) return false;
@@ -57,6 +57,13 @@ const press = (event, key, { switchTheme }) => {
   if (key === " ") return click(row.querySelector("[data-panel]"));
   if (key === "Enter") return click(row.querySelector("a[data-page]") ?? row.querySelector("[data-panel]"));
   return false;
+};
+
+/** The list of keys: of those for rows, fields and forms what this page has. */
+export const showKeys = () => {
+  const box = document.getElementById("keys");
+  for (const each of box?.querySelectorAll("[data-of]") ?? []) each.hidden = !document.querySelector(each.dataset.of);
+  box?.showModal();
 };
 
 const click = (element) => (element?.click(), Boolean(element));

@@ -2,7 +2,7 @@
 import { keepAgesTrue } from "./ages.js";
 import { keepForms } from "./forms.js";
 import { keepWhatIsOpen } from "./keeps.js";
-import { listenForKeys } from "./keys.js";
+import { listenForKeys, showKeys } from "./keys.js";
 import { followStream } from "./live.js";
 import { openPalette } from "./palette.js";
 import { keepRows } from "./rows.js";
@@ -21,7 +21,9 @@ const switchTheme = () => {
   const dark = root.dataset.theme
     ? root.dataset.theme === "dark"
     : matchMedia("(prefers-color-scheme: dark)").matches;
+  root.dataset.turning = "";
   root.dataset.theme = dark ? "light" : "dark";
+  requestAnimationFrame(() => requestAnimationFrame(() => delete root.dataset.turning));
   remember("theme", root.dataset.theme);
 };
 
@@ -46,6 +48,7 @@ document.addEventListener("click", ({ target }) => {
   const part = target.closest("[data-theme-switch], [data-opens], [data-closes], [data-shows], [data-copy], [data-palette], [data-saves]");
   if (part?.matches("[data-theme-switch]")) switchTheme();
   else if (part?.matches("[data-palette]")) openPalette();
+  else if (part?.matches("[data-opens=keys]")) showKeys();
   else if (part?.matches("[data-opens]")) document.getElementById(part.dataset.opens)?.showModal();
   else if (part?.matches("[data-closes]")) part.closest("dialog").close();
   else if (part?.matches("[data-shows]")) showSecret(part);

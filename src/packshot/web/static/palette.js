@@ -8,8 +8,8 @@ export const openPalette = () => {
   ready(box);
   const input = box.querySelector("input");
   input.value = "";
-  box.showModal();
   narrow(box);
+  box.showModal();
 };
 
 const options = (box) => [...box.querySelectorAll("[role=option]")].filter((each) => !each.hidden);
@@ -55,7 +55,7 @@ const choose = (box, option) => {
   for (const each of box.querySelectorAll("[role=option][aria-selected=true]")) each.setAttribute("aria-selected", "false");
   if (!option) return input.removeAttribute("aria-activedescendant");
   option.setAttribute("aria-selected", "true");
-  option.scrollIntoView({ block: "nearest" });
+  requestAnimationFrame(() => option.scrollIntoView({ block: "nearest" })); // with the layout that comes anyway
   input.setAttribute("aria-activedescendant", option.id);
 };
 

@@ -133,6 +133,7 @@ const holdStill = ({ target }) => {
 };
 
 const markOpenRow = () => {
+  panel().parentElement.classList.toggle("opens", !panel().hidden);
   const id = shown() && `generation-${shown()}`;
   for (const row of document.querySelectorAll("[data-row]")) row.classList.toggle("open", row.id === id);
 };

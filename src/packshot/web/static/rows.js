@@ -75,6 +75,8 @@ const restore = (list) => {
 
 const show = (list) => {
   const there = boxes(list);
+  // A class, because :has() looks at every row again whenever one of them is chosen.
+  for (const box of there) box.closest("[data-row]")?.classList.toggle("chosen", box.checked);
   const count = there.filter((box) => box.checked).length;
   const everything = list.querySelector("input[name=all]")?.value === "1";
   const head = list.querySelector(".check[data-all]");
