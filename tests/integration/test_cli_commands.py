@@ -517,6 +517,30 @@ def test_a_template_is_saved_tried_and_listed(packshot: Packshot, tmp_path: Path
     assert "did you mean {{name}}" in packshot("templates", "save", "Tea", file).err
 
 
+def test_a_template_is_drafted_used_and_taken_back(packshot: Packshot, tmp_path: Path) -> None:
+    file = tmp_path / "tea.txt"
+    file.write_text("First {{name}}")
+    packshot("templates", "save", "Tea", file, "--draft")
+    assert packshot("templates", "show", "Tea").out.strip() == "First {{name}}", "its first is in use"
+    file.write_text("Second {{name}}")
+    assert re.search(r"In use\s+1", packshot("templates", "save", "Tea", file, "--draft").out)
+    assert packshot("templates", "show", "Tea").out.strip() == "First {{name}}"
+    assert packshot("templates", "show", "Tea", "--version", "2").out.strip() == "Second {{name}}"
+    assert re.search(r"Tea\s+when named\s+1\s+2", packshot("templates", "list").out)
+    assert "draft" in packshot("templates", "versions", "Tea").out
+    assert re.search(r"In use\s+2\s+Before\s+1", packshot("templates", "use", "Tea", "2").out)
+    assert packshot("templates", "show", "Tea").out.strip() == "Second {{name}}"
+    listed = packshot("templates", "versions", "Tea").out
+    assert re.search(r"2\s+in use.*\n.*1\s+was in use", listed), listed
+    assert "2, as before" in packshot("templates", "use", "Tea", "2").out
+    packshot("templates", "use", "Tea", "1")
+    assert packshot("templates", "show", "Tea").out.strip() == "First {{name}}"
+    for wrong in (("use", "Tea", "7"), ("show", "Tea", "--version", "7")):
+        ran = packshot("templates", *wrong)
+        assert ran.code == 2 and "has no version 7; it has 1 to 2" in ran.err
+    assert "there is no template 'Coffee'" in packshot("templates", "use", "Coffee", "1").err
+
+
 # -- money -------------------------------------------------------------------------------------
 
 

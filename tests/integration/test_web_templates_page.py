@@ -439,7 +439,7 @@ def test_what_came_of_each_version_stands_beside_it(editor, oils, providers):
     assert came_of(page, 1) == "3 images 66.6% approved 20.7% to 93.8%, n 3 $0.050 each Lowest score 70"
     assert came_of(page, 2) == "1 image None reviewed Free No score"
     assert came_of(page, 3) == "No request"
-    assert "newest 1,000 requests of each version, simulated" in words(page)
+    assert "newest 3,333 requests of each version, simulated" in words(page)
 
 
 def test_simulated_results_stand_only_where_there_are_no_real_ones(editor, oils, providers):
@@ -449,7 +449,7 @@ def test_simulated_results_stand_only_where_there_are_no_real_ones(editor, oils,
     page = editor.get(f"/templates/{oils}").text
     assert came_of(page, 1) == "No request"
     assert came_of(page, 2) == "1 image 0.0% approved 0.0% to 79.3%, n 1 Cost unknown Lowest score 40"
-    assert "newest 1,000 requests of each version, the real ones" in words(page)
+    assert "newest 5,000 requests of each version, the real ones" in words(page)
 
 
 def test_who_may_not_read_costs_sees_none(editor, oils, providers, monkeypatch):

@@ -9,8 +9,9 @@ from packshot.kernel.money import dollars
 from packshot.reports.health import wilson
 from packshot.reports.sql import read
 
-# Of each version the newest requests: enough to tell two wordings apart, few enough to be read at once.
-COUNTED_AT_MOST = 1_000
+# So many requests are read for a page, the newest of each version: few enough to be read at once, and of 20
+# versions still enough of each to tell two wordings apart.
+COUNTED_AT_MOST = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,11 @@ class Result:
     @property
     def cost_each(self) -> Decimal | None:
         return None if self.micros_each is None else dollars(self.micros_each)
+
+
+def most_of_each(versions: int) -> int:
+    """How many requests of each are counted, where so many versions are."""
+    return COUNTED_AT_MOST // max(1, versions)
 
 
 def results(version_ids: Sequence[UUID]) -> Mapping[UUID, Result]:
@@ -77,7 +83,7 @@ def results(version_ids: Sequence[UUID]) -> Mapping[UUID, Result]:
         GROUP BY version.id, generation.simulated
         """,
         versions=list(version_ids),
-        most=COUNTED_AT_MOST,
+        most=most_of_each(len(version_ids)),
     )
     simulated = all(each.simulated for each in found)
     return {each.version_id: each for each in found if each.simulated == simulated}

@@ -121,6 +121,7 @@ class Line:
     """One line of a template's history: a version with what came of it, or a move of the label."""
 
     at: datetime
+    by_name: str | None
     version: VersionRow | None = None
     at_once: bool = False  # it was put in use as it was saved
     result: Result | None = None
@@ -133,7 +134,8 @@ class History:
 
     lines: tuple[Line, ...]
     before: int | None  # older ones begin behind this version; None: that is all
-    which: str  # of the requests that the results are of: real ones, or simulated ones
+    most: int  # the results are of so many requests of each version
+    which: str  # and of which of them: the real ones, or simulated ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,7 +342,6 @@ def _context(request: HttpRequest, row: TemplateRow | None, draft: Draft) -> dic
         "longest": prompts.PROMPT_CHARS,
         "may_edit": actor_of(request).may("edit_templates"),
         "may_read_costs": actor_of(request).may("read_costs"),
-        "most_counted": wordings.COUNTED_AT_MOST,
     }
     if row is not None:
         history = _history(row, _number(request.GET.get("before")) or None)
@@ -364,14 +365,20 @@ def _history(row: TemplateRow, before: int | None) -> History:
     more = len(found) > len(shown)
     moves = templates.moves(row.id, since=shown[-1].at if more else None, until=newer.at if newer else None)
     results = wordings.results([each.id for each in shown])
-    at_once = {(each.to_number, each.at) for each in moves} & {(each.number, each.at) for each in shown}
+    saved = {(each.number, each.at) for each in shown}
+    at_once = {each.to_number: each for each in moves if (each.to_number, each.at) in saved}
     lines = [
-        *(Line(each.at, move=each) for each in moves if (each.to_number, each.at) not in at_once),
-        *(Line(each.at, each, (each.number, each.at) in at_once, results.get(each.id)) for each in shown),
+        Line(each.at, each.by_name, move=each) for each in moves if (each.to_number, each.at) not in saved
     ]
+    for each in shown:
+        move = at_once.get(each.number)
+        # The move knows who it was at the command line, too.
+        by_name = move.by_name if move else each.by_name
+        lines.append(Line(each.at, by_name, each, move is not None, results.get(each.id)))
     return History(
         tuple(sorted(lines, key=lambda line: line.at, reverse=True)),
         shown[-1].number if more else None,
+        wordings.most_of_each(len(shown)),
         ", simulated"
         if any(each.simulated for each in results.values())
         else ", the real ones"
