@@ -174,7 +174,7 @@ def test_the_history_is_narrowed_and_the_address_holds_it(page, product, sign_in
     expect(page).not_to_have_url(re.compile(r"review="))
     page.get_by_label("State").select_option("failed")
     expect(rows(page)).to_have_count(1)
-    expect(page.locator(f"#made-{wrong.pk}")).to_contain_text("Refused")
+    expect(page.locator(f"#made-{wrong.pk}")).to_contain_text("content refused")
     # News is read by the filter of this page.
     image_of(product, 2)
     expect(page.locator("#film .framed")).to_have_count(3)

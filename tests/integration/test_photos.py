@@ -8,12 +8,14 @@ import zlib
 import pytest
 import pyvips
 from django.db import connection
+from typer.testing import CliRunner
 
 from packshot import preferences
 from packshot.accounts import Actor
 from packshot.accounts.models import AuditEntry
 from packshot.catalogue.models import Image, Product
 from packshot.catalogue.photo_models import Photo
+from packshot.cli.images import app as cli
 from packshot.events.models import Event
 from packshot.flows import delivery, export, look, photos, publish, review
 from packshot.imaging.provenance import VOCABULARY, read_xmp
@@ -212,6 +214,21 @@ def test_an_archived_product_a_strange_one_and_a_viewer_add_nothing(product, ine
     with pytest.raises(BadInput, match="archived"):
         photos.add(product.pk, photo(), "a.jpg", ines)
     assert not Image.objects.exists()
+
+
+def test_the_shell_adds_them_too(product, tmp_path):
+    (tmp_path / "a.jpg").write_bytes(photo())
+    (tmp_path / "logo.svg").write_bytes(b"<svg/>")
+    done = CliRunner().invoke(cli, ["add", product.sku, str(tmp_path / "a.jpg")])
+    assert done.exit_code == 0, done.output
+    image = Image.objects.get()
+    assert (image.product_id, image.provider) == (product.pk, "upload")
+    again = CliRunner().invoke(cli, ["add", product.sku, str(tmp_path / "a.jpg")])
+    assert "already" in again.output
+    refused = CliRunner().invoke(cli, ["add", product.sku, str(tmp_path / "logo.svg")])
+    assert str(refused.exception).startswith("logo.svg: Not a PNG")
+    gone = CliRunner().invoke(cli, ["add", product.sku, str(tmp_path / "gone.jpg")])
+    assert "cannot be read" in str(gone.exception)
 
 
 # -- what it counts in ------------------------------------------------------------------------------------

@@ -150,6 +150,13 @@ def test_a_photo_is_told_to_the_pages_that_are_open(client, provider, product):
     assert f'id="happened" hidden data-event="{newest}"' in told, "each page reads its history anew by itself"
 
 
+def test_the_form_offers_the_provider_of_the_newest_image_that_one_made(client, provider, product):
+    image_of(build.StandIn("flux"), product)
+    photos.add(product.pk, photo(), "a.jpg", INES)
+    page = client.get(f"/products/{product.sku}", headers=PAGE).text
+    assert re.search(r'name="provider" value="([^"]+)" checked', page)[1] == "flux"
+
+
 def test_a_photo_is_named_wherever_images_are(client, provider, product):
     added = photos.add(product.pk, photo(), "a.jpg", INES)
     look.look_at(added.image_id)

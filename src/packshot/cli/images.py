@@ -8,12 +8,13 @@ import typer
 from django.conf import settings
 from django.db.models import F
 
-from packshot import accounts
+from packshot import accounts, catalogue
 from packshot.catalogue.finding import Sought
 from packshot.catalogue.models import Image
 from packshot.cli import identity
 from packshot.cli.screen import Column, brief, print_json, say, status, table
-from packshot.flows import delivery, export, publish
+from packshot.flows import delivery, export, photos, publish
+from packshot.imaging.header import MAX_BYTES
 from packshot.kernel.errors import BadInput
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="List, choose, share and export images.")
@@ -67,6 +68,24 @@ def list_images(
         ],
         empty=f"{sku} has no image." if sku else "There is no image yet.",
     )
+
+
+@app.command("add")
+def add(
+    sku: Annotated[str, typer.Argument(help="The product that it is of.", metavar="SKU")],
+    files: Annotated[list[Path], typer.Argument(help="PNG, JPEG or WebP.", metavar="FILE...")],
+) -> None:
+    """Add your own photos as images of a product. The same file again is the image that it is."""
+    [product] = catalogue.by_sku([sku])
+    for file in files:
+        try:
+            with file.open("rb") as opened:
+                content = opened.read(MAX_BYTES + 1)
+        except OSError as problem:
+            raise BadInput(f"{file} cannot be read: {problem.strerror}", field="files") from None
+        added = photos.add(product.id, content, file.name, accounts.this_shell())
+        short = identity.short(added.image_id)
+        say(f"{file.name} is image {short} now." if added.new else f"{file.name} is image {short} already.")
 
 
 @app.command("activate")

@@ -13,7 +13,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from packshot.catalogue import finding
+from packshot.catalogue import PHOTO, finding
 from packshot.catalogue.finding import Neighbour
 from packshot.catalogue.products import ProductRow
 from packshot.events import Happening
@@ -135,7 +135,7 @@ def product(request: HttpRequest, sku: str) -> HttpResponse:
                 _row(found),
                 actor,
                 generate.read_now(),
-                provider=strip.images[0].provider if strip.images else "",
+                provider=next((each.provider for each in strip.images if each.provider != PHOTO), ""),
                 then=then,
                 source=generate.source_of(found, strip.images),
                 reuse=reads.settings_of(reuse, found.id) if reuse else None,
