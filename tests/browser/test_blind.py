@@ -143,7 +143,7 @@ def test_across_products_a_tick_takes_a_column_and_a_word_narrows_the_lines(page
     page.keyboard.press("/")
     page.keyboard.type("B lamp")
     expect(page.locator(".across tbody tr")).to_have_count(1)
-    expect(page).to_have_url(re.compile(r"provider=openai&provider=stability&all=1|q=B"))
+    expect(page).to_have_url(re.compile(r"q=B\+lamp&provider=openai&provider=stability&all=1$"))
     page.reload()
     expect(page.locator(".across tbody tr")).to_have_count(1)
     page.get_by_role("link", name="Compare", exact=False).filter(has_text="the images of").click()
