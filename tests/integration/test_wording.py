@@ -353,6 +353,7 @@ def test_ten_products_are_tried_those_that_lack_something_first_and_then_differe
     product("Nothing said", "Food > Seeds")
     product("Served elsewhere", "Food > Tea")
     product("Elsewhere", "Care")
+    product("Nowhere", "")
     wording.create("Tea", "A {{name}}", EDITOR, category_path="Food > Tea")
     text = "{{name}} of {{attribute:farm}}, {{attribute:colour|natural}}"
     found = wording.survey(text, "Food")
@@ -363,7 +364,7 @@ def test_ten_products_are_tried_those_that_lack_something_first_and_then_differe
     assert "Plain oil" in {each.product.name for each in found.trials[2:]}, "it takes the default"
     assert not any(each.missing for each in found.trials[2:])
     everywhere = {each.product.category_path for each in wording.survey(text, None).trials}
-    assert everywhere == {"Food > Oils", "Food > Seeds", "Care"}, "what no template serves by itself"
+    assert everywhere == {"Food > Oils", "Food > Seeds", "Care", ""}, "what no template serves by itself"
     assert wording.survey("{{name}} {{nmae}}", "Food").lacking == 0, "no product could have that"
     long = wording.survey("{{name}} " * 3_000, "Food")
     assert long.looked_at == 10, "as few as can be shown, where a wording is much work"

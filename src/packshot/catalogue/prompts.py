@@ -107,20 +107,25 @@ def problems(text: str) -> list[str]:
 
 def render(text: str, facts: ProductFacts, brand_style: str) -> Rendered:
     """`text` with the product's facts in place, control characters removed and white space tidied."""
+    return shown(text, facts, brand_style)[1]
+
+
+def shown(text: str, facts: ProductFacts, brand_style: str) -> tuple[tuple[Piece, ...], Rendered]:
+    """The prompt of `render` in its pieces, for a page that shows what came from where, and as it is sent.
+
+    White space between the pieces is not tidied yet; a prompt that is too long is not cut in them.
+    """
     found, shortened = _filled(text, facts, brand_style)
     prompt = _tidy("".join(piece.text for piece in found))
     if len(prompt) > PROMPT_CHARS:
         shortened["prompt"] = None
         prompt = prompt[:PROMPT_CHARS].rstrip()
     names = {kind: tuple(dict.fromkeys(each.name for each in found if each.kind == kind)) for kind in _NAMED}
-    return Rendered(prompt, names["missing"], names["filled"], tuple(shortened))
+    return tuple(found), Rendered(prompt, names["missing"], names["filled"], tuple(shortened))
 
 
 def pieces(text: str, facts: ProductFacts, brand_style: str) -> tuple[Piece, ...]:
-    """The prompt of `render` in its pieces, for a page that shows what came from where.
-
-    White space between them is not tidied yet; a prompt that is too long is not cut.
-    """
+    """The pieces of `shown` alone."""
     return tuple(_filled(text, facts, brand_style)[0])
 
 

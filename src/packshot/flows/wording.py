@@ -15,7 +15,7 @@ from packshot.kernel.errors import BadInput
 
 # So many products are looked at for those to show, fewer where a wording has very many placeholders.
 LOOKED_AT = 500
-MOST_PLACES = 20_000
+MOST_PLACES = 10_000
 SHOWN = 10
 
 
@@ -30,7 +30,8 @@ class Trial:
     @property
     def missing(self) -> tuple[str, ...]:
         """What this product lacks: a name that no product can have is the template's problem."""
-        known = {each.name for part in self.pieces for each in prompts.placeholders(part.text) if each.known}
+        gaps = (each.text for each in self.pieces if each.kind == "missing")
+        known = {each.name for gap in gaps for each in prompts.placeholders(gap) if each.known}
         return tuple(name for name in self.rendered.missing if name in known)
 
 
@@ -51,8 +52,7 @@ def preview(template: str, product: ProductRow) -> prompts.Rendered:
 
 def show(text: str, product: ProductRow) -> tuple[tuple[prompts.Piece, ...], prompts.Rendered]:
     """What `text`, saved or not, gives for this product: in pieces, and as it would be sent."""
-    facts, style = facts_of(product), preferences.get("brand_style")
-    return prompts.pieces(text, facts, style), prompts.render(text, facts, style)
+    return prompts.shown(text, facts_of(product), preferences.get("brand_style"))
 
 
 def try_on(text: str, product: ProductRow) -> Trial:
@@ -68,8 +68,7 @@ def survey(text: str, category_path: str | None) -> Survey:
     style = preferences.get("brand_style")
     alike: dict[tuple[object, ...], list[Trial]] = {}
     for product in found:
-        facts = facts_of(product)
-        trial = Trial(product, prompts.pieces(text, facts, style), prompts.render(text, facts, style))
+        trial = Trial(product, *prompts.shown(text, facts_of(product), style))
         defaults = tuple(each.name for each in trial.pieces if each.kind == "default")
         key = (trial.missing, trial.rendered.shortened, defaults, product.category_path)
         alike.setdefault(key, []).append(trial)
