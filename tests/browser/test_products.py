@@ -113,9 +113,10 @@ def test_several_are_asked_for_by_keyboard_alone(listing, shop):
 
 
 def test_all_that_match_can_be_taken_and_a_double_click_makes_one_set(listing, shop):
-    listing.locator("#filter").fill("e")
-    expect(listing).to_have_url(re.compile(r"[?&]q=e"))
-    matching = [each for each in shop if "e" in each.name.lower()]
+    matching = shop[1:4]
+    Product.objects.filter(pk__in=[each.pk for each in matching]).update(attributes={"leaf": "serrated"})
+    listing.locator("#filter").fill("serrated")
+    expect(listing).to_have_url(re.compile(r"[?&]q=serrated"))
     expect(listing.locator(".tile")).to_have_count(len(matching))
     for each in matching:
         tile(listing, each).get_by_role("checkbox").check()
