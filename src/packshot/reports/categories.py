@@ -12,7 +12,7 @@ from packshot.reports.health import wilson
 from packshot.reports.series import DAYS, HOURS
 
 # Enough for an interval of three points, few enough to be read while somebody waits.
-ASKED_AT_MOST = 1_500
+ASKED_AT_MOST = 1_000
 
 
 @dataclass(frozen=True, slots=True)
