@@ -227,7 +227,7 @@ def newest_images(limit: int = 12, ids: Sequence[UUID] | None = None) -> list[Im
 class Edge:
     """What the edge of every page says: the queue now, what today cost, how many products need attention.
 
-    The figures of the pages that they lead to, but the last is counted to `attention.COUNTED_AT_MOST` only."""
+    Figures of the pages that they lead to, but the last is counted to `attention.COUNTED_AT_MOST` only."""
 
     pending: int
     processing: int
