@@ -369,7 +369,7 @@ def test_what_changed_is_shown_word_by_word_of_any_two_versions(editor, oils):
     save(editor, oils, "A tall jar of {{name}} on slate.", 2, use=False)
     page = editor.get(f"/templates/{oils}").text
     assert changed(page) == (["bottle", "{{name}}."], ["jar", "{{name}} on slate."])
-    assert "2 words removed 4 added" in words(page)
+    assert "2 words removed 4 words added" in words(page)
     page = editor.get(f"/templates/{oils}?from=3&to=1").text
     assert changed(page) == (["tall jar", "{{name}} on slate."], ["bottle", "{{name}}."])
     assert re.search(r'id="difference-from"[^>]*>.*?value="3" selected', page, re.DOTALL)
