@@ -327,7 +327,7 @@ def test_a_retired_model_keeps_its_line_greyed_and_named_so(admin):
     did(completed=3, images=3, amount_micros=120_000, duration_s=4.0)
     did(model="dall-e-3", completed=2, images=2, amount_micros=80_000, duration_s=9.0)
     did(model="never-heard-of", completed=1, images=1, amount_micros=40_000, duration_s=9.0)
-    rows = re.findall(r'<tr class="part( gone)?">(.*?)</tr>', admin.get(LIST).text, re.DOTALL)
+    rows = re.findall(r'<tr class="part( gone)?(?: last)?">(.*?)</tr>', admin.get(LIST).text, re.DOTALL)
     assert [(bool(gone), ", retired" in words(row)) for gone, row in rows] == [
         (False, False),
         (True, True),
