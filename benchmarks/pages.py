@@ -142,6 +142,7 @@ def urls() -> dict[str, str]:
         "budgets": reverse("budgets"),
         "providers": reverse("providers"),
         "providers, 30 days": reverse("providers") + "?days=30",
+        "providers, by category": reverse("providers") + "?by=category",
         "provider": reverse("provider", args=["openai"]),
         "providers across products": reverse("compare_providers"),
         "settings": reverse("settings"),
