@@ -336,7 +336,13 @@ class Attempt(models.Model):
             models.Index("batch", condition=Q(batch__isnull=False), name="packshot_attempt_by_batch"),
             models.Index("request_id", name="packshot_attempt_by_request_id"),
             # What went wrong lately, by the time in the id; it grows with what fails and with nothing else.
-            models.Index("provider", "id", condition=~Q(error_kind=""), name="packshot_attempt_trouble"),
+            # What failed of a provider, by kind and by time, is counted from the index alone.
+            models.Index(
+                fields=["provider", "id"],
+                condition=~Q(error_kind=""),
+                include=["simulated", "error_kind", "created_at"],
+                name="packshot_attempt_trouble",
+            ),
         ]
 
 
