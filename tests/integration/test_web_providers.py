@@ -182,6 +182,12 @@ def test_success_comes_with_its_interval_and_how_many_it_was_counted_from(admin)
     assert f"24 hours, n 20 {low} to {high}" in part(page, "provider-openai")
 
 
+def test_where_all_or_none_succeeded_the_interval_ends_there():
+    for of in range(1, 200):
+        assert reads.wilson(of, of)[1] == 1.0
+        assert reads.wilson(0, of)[0] == 0.0
+
+
 def test_the_interval_is_the_one_of_the_views():
     build.provider_row("openai")
     for completed, failed in ((1, 0), (3, 1), (0, 5), (997, 3)):

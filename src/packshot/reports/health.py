@@ -111,7 +111,8 @@ def wilson(successes: int, of: int) -> tuple[float, float]:
     share = successes / of
     middle = (share + zz / (2 * of)) / (1 + zz / of)
     margin = sqrt(zz * (share * (1 - share) / of + zz / (4 * of * of))) / (1 + zz / of)
-    return max(0.0, middle - margin), min(1.0, middle + margin)
+    # At its ends the interval ends, too; computed, that is 0.9999999999999999, which is not shown as a whole.
+    return (max(0.0, middle - margin) if successes else 0.0), (middle + margin if successes < of else 1.0)
 
 
 _Name = TypeVar("_Name")
