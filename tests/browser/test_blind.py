@@ -63,6 +63,8 @@ def test_by_keyboard_alone_one_goes_through_all_there_is(blind, products):
         blind.keyboard.press(key)
         blind.wait_for_url("**/compare?*round=*")
         if number == 0:
+            expect(blind.locator(".toast [data-undo]")).to_be_visible()
+            blind.wait_for_load_state("load")  # keys are heard from then on
             blind.keyboard.press("Control+z")
             expect(blind.locator("#answered")).to_contain_text("Vote taken back")
             blind.keyboard.press("n")
