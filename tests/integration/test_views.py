@@ -104,8 +104,8 @@ def verdict(image: Image) -> str | None:
 
 
 def image_cost(image: Image) -> Decimal | None:
-    """Dollars; what the attempt's ledger lines say, else the attempt itself, shared by its images. What a person
-    brought cost nothing."""
+    """Dollars; what the attempt's ledger lines say, else the attempt itself, shared by its images. What a
+    person brought cost nothing."""
     if image.attempt is None:
         return Decimal(0)
     lines = [entry.amount_micros for entry in Entry.objects.filter(attempt=image.attempt)]

@@ -17,7 +17,7 @@ from django.urls import reverse
 from packshot.accounts.models import User
 from packshot.catalogue.models import Image, Product
 from packshot.web import words
-from packshot.web.assets import assets
+from packshot.web.assets import assets, static
 from packshot.web.security import CONTENT_SECURITY_POLICY
 from tests import build
 from tests.browser import story
@@ -68,15 +68,40 @@ def test_every_answer_carries_the_same_guards(admin, client):
         admin.get(reverse("events") + "?topics=figures"),
     ]
     assert {answer.status_code for answer in answers} >= {200, 302, 400, 401, 403, 404, 405}
+    parts = [each for each in answers if is_part(each)]
+    assert parts
     for answer in answers:
-        policy = answer.headers["Content-Security-Policy"]
-        assert policy.removesuffix("; sandbox") == CONTENT_SECURITY_POLICY
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["Referrer-Policy"] == "same-origin"
-        assert answer.headers["Cross-Origin-Opener-Policy"] == "same-origin"
         assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
-        assert "camera=()" in answer.headers["Permissions-Policy"]
+        assert answer.headers["Cross-Origin-Opener-Policy"] == "same-origin"
         assert "Server" not in answer.headers
+        if answer in parts:
+            assert not OF_DOCUMENTS & set(answer.headers)
+            continue
+        policy = answer.headers["Content-Security-Policy"]
+        assert policy.removesuffix("; sandbox") == CONTENT_SECURITY_POLICY
+        assert answer.headers["X-Frame-Options"] == "DENY"
+        assert "camera=()" in answer.headers["Permissions-Policy"]
+
+
+@pytest.mark.parametrize(
+    ("name", "whole"),
+    [("packshot.js", False), ("packshot.css", False), ("fonts/geist.woff2", False), ("icon.svg", True)],
+)
+def test_only_what_can_be_a_document_carries_what_documents_heed(client, name, whole):
+    answer = client.get(static(name))
+    assert answer.status_code == 200
+    assert is_part(answer) is not whole
+    assert (set(answer.headers) >= OF_DOCUMENTS) is whole
+
+
+OF_DOCUMENTS = {"Content-Security-Policy", "Permissions-Policy", "X-Frame-Options"}
+
+
+def is_part(answer) -> bool:
+    """Whether it is a script, a style or a font, which runs nowhere as a document."""
+    return answer.headers.get("Content-Type", "").startswith(("text/javascript", "text/css", "font/"))
 
 
 def test_the_policy_allows_our_own_files_and_nothing_else():

@@ -33,6 +33,10 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 
+# What only a document heeds, and what is never one: a page takes twenty of them, and 500 bytes each.
+_OF_DOCUMENTS = {"Content-Security-Policy", "Permissions-Policy", "X-Frame-Options"}
+_NO_DOCUMENTS = ("text/javascript", "text/css", "font/")
+
 WORTH_ZIPPING_BYTES = 1000
 _NOBODY = Actor(None, "", None)
 _RIGHT = "right_needed"
@@ -102,11 +106,14 @@ class _Middleware:
 
 
 class SecurityHeaders(_Middleware):
-    """The headers of every response: pages, errors, files, pictures and streams alike."""
+    """The headers of every response: pages, errors, pictures and streams alike; of scripts, styles and fonts
+    those that they heed. None of them runs as a document, wherever it is opened."""
 
     def finish(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        part = response.headers.get("Content-Type", "").startswith(_NO_DOCUMENTS)
         for name, value in HEADERS.items():
-            response.headers.setdefault(name, value)
+            if not (part and name in _OF_DOCUMENTS):
+                response.headers.setdefault(name, value)
         return response
 
 
