@@ -42,7 +42,7 @@ def test_by_mouse_the_best_is_chosen_shown_taken_back_and_chosen_again(blind, pr
     expect(blind.locator("#answered")).to_contain_text("You found B best")
     winner = Image.objects.get(pk=Vote.objects.all()[0].image_id)
     shown = blind.locator('.compare-pane[data-letter="B"] img').get_attribute("alt")
-    assert {"flux": "FLUX", "openai": "OpenAI", "stability": "Stability AI"}[winner.provider] in (shown or "")
+    assert {"flux": "FLUX", "openai": "OpenAI", "stability": "Stability"}[winner.provider] in (shown or "")
     blind.get_by_role("button", name="Take back").click()
     blind.wait_for_url("**/compare/blind?*")
     expect(blind.locator(".toast")).to_contain_text("Vote taken back")
