@@ -438,7 +438,7 @@ def told() -> Iterator[tuple[str, list[dict[str, Any]]]]:
 def until(true: Callable[[], object]) -> None:
     deadline = time.monotonic() + 20
     while not true():
-        assert time.monotonic() < deadline
+        assert time.monotonic() < deadline, "it did not come true in time"
         time.sleep(0.01)
 
 
@@ -446,7 +446,7 @@ def test_every_step_is_reported_once_unsigned_and_not_again_when_nobody_takes_it
     client, start, told, validates
 ):
     url, heard = told
-    simulator = start(speed=1.0, midjourney_latency_s=(0.5, 0.5))
+    simulator = start(speed=1.0, midjourney_latency_s=(2.0, 2.0))
     task = submit(client, simulator, notifyHook=url, state="mine").json()["result"]
     until(lambda: heard and heard[-1]["status"] == "SUCCESS")
     time.sleep(0.2)
