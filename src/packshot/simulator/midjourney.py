@@ -600,9 +600,9 @@ def _buttons(task: Task) -> list[dict[str, Any]]:
 
 
 async def _until(moment: float) -> None:
-    """Sleep until the clock that tasks are told by has come to `moment`. One sleep may end before it: sleeps are
-    measured by another clock."""
-    while (left_s := moment - time.time()) > 0:
+    """Sleep until the clock that tasks are told by has come to `moment`."""
+    # One sleep may end before it: sleeps are measured by another clock.
+    while (left_s := moment - time.time()) > 0:  # noqa: ASYNC110 # no event to wait for
         await asyncio.sleep(left_s)
 
 
