@@ -499,6 +499,9 @@ def test_products_are_found_by_text_and_by_what_they_lack(packshot: Packshot) ->
     listed = packshot("products", "list", "--text", "tea").out
     assert tea.sku in listed and oil.sku not in listed
     assert "1 of 2 products" in packshot("products", "list", "--limit", "1").out
+    # A letter or two find what begins with them, as on the page.
+    assert tea.sku in packshot("products", "list", "--text", "te").out
+    assert "No product fits" in packshot("products", "list", "--text", "ea").out
 
 
 def test_a_template_is_saved_tried_and_listed(packshot: Packshot, tmp_path: Path) -> None:

@@ -325,6 +325,19 @@ def test_products_to_try_are_of_the_category_or_hold_the_words():
     assert len(templates.products_to_try(limit=1)) == 1
 
 
+def test_products_to_try_are_found_as_everywhere_by_words_in_any_order_attributes_and_beginnings():
+    oil, soap = build.product("Cold pressed oil"), build.product("Soap", category="Care")
+    Product.objects.filter(pk=soap.pk).update(attributes={"colour": "Dusty green"})
+
+    def tried(text: str) -> list[str]:
+        return [row.sku for row in templates.products_to_try(text)]
+
+    assert tried("oil cold") == [oil.sku]
+    assert tried("green soap") == [soap.sku]
+    assert tried("so") == [soap.sku]
+    assert tried("es") == []  # is in pressed, and begins nothing
+
+
 def test_a_preview_shows_what_came_from_where_and_what_would_be_sent(oils):
     preferences.set("brand_style", "Soft light", "ada")
     [product] = templates.products_to_try()

@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 from uuid import UUID
 
 from django.db import connection
+from django.db.models import BooleanField, Func, Q, Value
 
 from packshot.kernel import search
 
@@ -240,6 +241,22 @@ def active_images(sought: Sought, *, after: UUID | None, limit: int) -> list[Act
             {**parameters, "mark": after, "limit": limit},
         )
         return [ActiveImage(*row) for row in cursor.fetchall()]
+
+
+def holding(text: str) -> Q:
+    """That a product holds the words of `text`, as lists have it, for Django's own queries."""
+    return Q(
+        *(
+            Func(
+                "words",
+                Value(each),
+                template="(%(expressions)s)",
+                arg_joiner=" ILIKE ",
+                output_field=BooleanField(),
+            )
+            for each in search.patterns(text)
+        )
+    )
 
 
 def neighbours(product_id: UUID, sought: Sought) -> tuple[Neighbour | None, Neighbour | None]:

@@ -17,6 +17,7 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from packshot.catalogue import prompts
+from packshot.catalogue.finding import holding
 from packshot.catalogue.models import Category, Product, PromptMove, PromptTemplate, PromptTemplateVersion
 from packshot.catalogue.products import ProductRow
 from packshot.kernel.errors import BadInput, PackshotError
@@ -411,10 +412,8 @@ def _move(template_id: UUID, before: int, number: int, by_name: str, at: datetim
 
 
 def products_to_try(text: str = "", *, category_path: str | None = None, limit: int = 5) -> list[ProductRow]:
-    """Some products to try a wording on: whose SKU or name holds `text`, of this category or below it."""
-    found = Product.objects.filter(archived_at=None)
-    if text:
-        found = found.filter(Q(name__icontains=text) | Q(sku__icontains=text))
+    """Some products to try a wording on: that hold the words of `text`, of this category or below it."""
+    found = Product.objects.filter(holding(text), archived_at=None)
     if category_path:
         below = Q(path=category_path) | Q(path__startswith=f"{category_path} > ")
         places = list(Category.objects.filter(below).values_list("id", flat=True))

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from packshot import accounts, catalogue
+from packshot.catalogue.finding import holding
 from packshot.catalogue.models import Product
 from packshot.cli.screen import Column, many, print_json, program, say, status, table
 from packshot.flows import retire
@@ -32,10 +33,7 @@ def list_products(
     as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
 ) -> None:
     """List products by SKU, archived ones left out."""
-    found = Product.objects.filter(archived_at=None)
-    if text:
-        for word in text.split():
-            found = found.filter(words__icontains=word)
+    found = Product.objects.filter(holding(text or ""), archived_at=None)
     if without_image:
         found = found.filter(active_image=None)
     rows = [
