@@ -6,17 +6,19 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
-from packshot import preferences, reports
+from packshot import events, preferences, reports
 from packshot.accounts import of_user
 from packshot.accounts.models import AuditEntry, User
 from packshot.catalogue.models import Image, Product
-from packshot.flows import publish, review
+from packshot.flows import publish, retire, review
 from packshot.generations.models import Generation
 from packshot.kernel.errors import BadInput
 from packshot.quality.models import Review
 from packshot.reports import rebuild_rollups, reviewing
-from packshot.reports.reviewing import Shelf
+from packshot.reports.reviewing import Shelf, Waiting
+from packshot.web import live
 from tests import build
 from tests.browser import story
 from tests.integration.test_rights import FETCH, PAGE
@@ -85,6 +87,40 @@ def test_a_rejection_says_why_and_nothing_is_decided_otherwise(provider, rita, r
     with pytest.raises(BadInput, match=r"reason|wrong with it"):
         review.decide([made.pk], "rejected", reason, of_user(rita))
     assert not Review.objects.exists()
+
+
+def test_the_overview_says_how_many_wait_with_the_way_there_and_while_it_is_open(provider, rita, client):
+    overview = reverse("overview")
+    assert "waiting for review" not in client.get(overview).text, "nothing was made yet"
+    first, second, actor = image(provider), image(provider), of_user(rita)
+    page = client.get(overview).text
+    assert f'<p id="waiting"><a class="link" href="{reverse("review")}">2 waiting for review</a></p>' in page
+
+    def live_frame() -> str:
+        audience = live.Audience(("waiting",), "publisher", "en")
+        return live.make_frames([audience], events.since(after), 9, replay=True)[audience].decode()
+
+    after = events.newest_id()
+    review.decide([first.pk], "approved", "", actor)
+    assert ">1 waiting for review</a>" in live_frame()
+    retire.archive([second.product_id], actor)
+    assert '<p id="waiting"></p>' in client.get(overview).text, "what is archived waits for nobody"
+    review.withdraw([first.pk], actor)
+    assert ">1 waiting for review</a>" in live_frame()
+
+
+def test_those_that_wait_are_counted_among_the_newest_only(provider, rita, monkeypatch):
+    old, new = image(provider), image(provider)
+    assert reviewing.waiting() == Waiting(2, more=False)
+    monkeypatch.setattr(reviewing, "LOOKED_AT_MOST", 1)
+    assert reviewing.waiting() == Waiting(1, more=True)
+    review.decide([new.pk], "approved", "", of_user(rita))
+    assert reviewing.waiting() == Waiting(0, more=True), "the older one is not looked at"
+    monkeypatch.setattr(reviewing, "LOOKED_AT_MOST", 5)
+    assert reviewing.waiting() == Waiting(1, more=False)
+    monkeypatch.setattr(reviewing, "COUNTED_AT_MOST", 1)
+    assert reviewing.waiting() == Waiting(1, more=True)
+    assert old.pk in reviewing.ids(Shelf(), limit=5)
 
 
 def test_with_four_eyes_nobody_decides_about_what_they_asked_for(provider, rita):

@@ -8,9 +8,12 @@ from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID
 
+from django.db import connection
+
 from packshot.kernel import search
 from packshot.reports.attention import BOUNDED_COUNT
 from packshot.reports.batches import InBatch, batches_of
+from packshot.reports.reviewing import Waiting, counting_waiting
 from packshot.reports.sql import read as _read
 
 # `stopped` and `testing` are the circuit: busy so often in a row that it is left alone for a while, and then
@@ -221,6 +224,24 @@ def queue(
 def newest_images(limit: int = 12, ids: Sequence[UUID] | None = None) -> list[ImageTile]:
     """The newest images, newest first; with `ids` only those among them."""
     return _read(ImageTile, _TILES, ids=_list(ids), generations=None, limit=limit)
+
+
+def just_made(limit: int) -> tuple[list[ImageTile], Waiting]:
+    """The newest images, newest first, and how many wait for a decision; in one query, which is all that the
+    Overview has left for them."""
+    waiting, parameters = counting_waiting()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT made.*, waiting.count, waiting.more
+            FROM ({_TILES}) AS made CROSS JOIN ({waiting}) AS waiting
+            ORDER BY made.image_id DESC
+            """,
+            {**parameters, "ids": None, "generations": None, "limit": limit},
+        )
+        found = cursor.fetchall()
+    tiles = [ImageTile(*row[:-2]) for row in found]
+    return tiles, Waiting(*found[0][-2:]) if found else Waiting(0, more=False)
 
 
 @dataclass(frozen=True, slots=True)

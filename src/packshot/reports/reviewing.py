@@ -15,6 +15,8 @@ from packshot.reports.sql import read
 
 # More than these are not counted: nobody looks through them one by one.
 COUNTED_AT_MOST = 1_000
+# Where nearly all is decided, those that wait are far between, and it takes long to find a thousand.
+LOOKED_AT_MOST = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,39 @@ def count(shelf: Shelf) -> int:
         )
         row = cursor.fetchone()
     return int(row[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How many images wait for a decision; `more`: there may be more than were looked for."""
+
+    count: int
+    more: bool
+
+
+def waiting() -> Waiting:
+    """How many wait, at most COUNTED_AT_MOST among the newest LOOKED_AT_MOST images."""
+    sql, parameters = counting_waiting()
+    return read(Waiting, sql, **parameters)[0]
+
+
+def counting_waiting() -> tuple[str, dict[str, Any]]:
+    """What reads a Waiting, and its parameters. Cheap however many images there are and whatever was decided
+    about them: the Overview asks while people look at it."""
+    _, _, condition, parameters = _source(Shelf())
+    sql = f"""
+        WITH newest AS MATERIALIZED (
+            SELECT image.id, image.product_id, image.state FROM packshot_image AS image
+            ORDER BY image.id DESC LIMIT %(looked)s
+        )
+        SELECT found.count, found.count = %(most)s OR (SELECT count(*) FROM newest) = %(looked)s AS more
+        FROM (
+            SELECT count(*) FROM (
+                SELECT 1 FROM newest AS image WHERE {condition} LIMIT %(most)s
+            ) AS counted
+        ) AS found
+    """
+    return sql, {**parameters, "looked": LOOKED_AT_MOST, "most": COUNTED_AT_MOST}
 
 
 def ids(shelf: Shelf, *, limit: int) -> list[UUID]:

@@ -22,7 +22,7 @@ from packshot.catalogue.models import Product
 from packshot.events import Happening, newest_id
 from packshot.flows.desk import quoting, uses_simulator
 from packshot.kernel.money import dollars
-from packshot.reports import Happened, ImageTile, Span, Sums, Timeline
+from packshot.reports import Happened, ImageTile, Span, Sums, Timeline, reviewing
 from packshot.web import charts, live, words
 from packshot.web.charts import Bucket, Drawing, Level, Scale, Series, Words
 from packshot.web.figures import (
@@ -72,9 +72,10 @@ def overview(request: HttpRequest) -> HttpResponse:
     """The page itself, and what a browser fetches again when it lost track."""
     period = period_of(request.GET.dict())
     figures = "figures" if period.hourly else f"figures-over:{period.argument}"
-    stream = live.address(figures, "images", "providers", "activity")
+    stream = live.address(figures, "images", "waiting", "providers", "activity")
     now, hours, limit = key_figures(), read_hours(), read_limit()
     new = now.nothing_yet
+    images, waiting = ([], None) if new else reports.just_made(IMAGES_SHOWN)
     return render(
         request,
         "pages/overview.html",
@@ -84,8 +85,9 @@ def overview(request: HttpRequest) -> HttpResponse:
             "cards": overview_figures(now, hours, limit, period),
             "period": period,
             "periods": _periods(period),
-            "images": () if new else reports.newest_images(IMAGES_SHOWN),
+            "images": images,
             "images_shown": IMAGES_SHOWN,
+            "waiting": waiting,
             "providers": health(reports.providers(), hours),
             "charts": None if new else _charts(_newest_of(stream), hours, limit, period),
             "activity": () if new else reports.activity(LINES_SHOWN),
@@ -327,6 +329,12 @@ def _images(happenings: Sequence[Happening]) -> list[ImageTile] | None:
     return tiles[::-1] or None
 
 
+def _waiting(happenings: Sequence[Happening]) -> reviewing.Waiting | None:
+    changed = {"ready", "approved", "rejected", "undecided"}
+    turned = any(each.topic == "image" and each.kind in changed for each in happenings)
+    return reviewing.waiting() if turned else None
+
+
 def _providers(_: Sequence[Happening]) -> list[Health]:
     return health(reports.providers(), read_hours())
 
@@ -339,6 +347,7 @@ live.offer(
     Topic("figures", "read", "live/figures.html", _figures, every_s=2.0),
     Topic("figures-over", "read", "live/figures.html", _figures_over, every_s=5.0, takes_argument=True),
     Topic("images", "read", "live/images.html", _images),
+    Topic("waiting", "read", "live/waiting.html", _waiting, every_s=2.0),
     Topic("providers", "read", "live/providers.html", _providers, every_s=2.0),
     Topic("activity", "read", "live/activity.html", _activity, every_s=1.0),
 )
