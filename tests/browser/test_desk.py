@@ -70,6 +70,40 @@ def test_the_palette_does_with_the_mouse_what_it_does_with_keys(overview: Page):
     expect(page.locator("#palette")).to_be_hidden()
 
 
+def test_the_focus_stays_in_the_palette_and_a_click_beside_it_does_nothing_else(overview: Page):
+    page = overview
+    page.locator(".nav a[data-go=q]").focus()
+    page.keyboard.press("Control+k")
+    field = page.get_by_role("combobox")
+    for key in ("Tab", "Shift+Tab"):
+        page.keyboard.press(key)
+        expect(field).to_be_focused()
+    page.locator("#palette-places").click()
+    expect(field).to_be_focused()
+    under = page.locator(".nav a[data-go=p]").bounding_box()
+    page.mouse.click(under["x"] + 5, under["y"] + 5)
+    expect(page.locator("#palette")).to_be_hidden()
+    assert page.url.endswith("/admin"), "the link under the scrim was not followed"
+    expect(page.locator(".nav a[data-go=q]")).to_be_focused()
+
+
+def test_the_palette_waits_while_a_question_is_asked(overview: Page):
+    page = overview
+    page.keyboard.press("?")
+    page.keyboard.press("Control+k")
+    expect(page.locator("#keys")).to_be_visible()
+    expect(page.locator("#palette")).to_be_hidden()
+
+
+def test_between_light_and_dark_nothing_fades_in_its_own_time(overview: Page):
+    page = overview
+    page.evaluate("window.faded = 0; addEventListener('transitionrun', () => window.faded++, true)")
+    page.keyboard.press("t")
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert page.evaluate("window.faded") == 0
+
+
 def test_what_is_looked_for_is_text_and_never_a_pattern_or_markup(overview: Page):
     build.product("100% hemp <b>oil</b>")
     build.product("1000 hemp oils")

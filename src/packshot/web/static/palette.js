@@ -1,15 +1,15 @@
 // Search or jump: places and commands from the page itself, products and generations from the server.
-const dialog = () => document.getElementById("palette");
 const SEARCH_AFTER_MS = 150;
 
 export const openPalette = () => {
-  const box = dialog();
-  if (!box || box.open) return;
+  const box = document.getElementById("palette");
+  if (!box || box.matches(":popover-open") || document.querySelector("dialog:modal")) return;
   ready(box);
   const input = box.querySelector("input");
   input.value = "";
   narrow(box);
-  box.showModal();
+  box.showPopover();
+  input.focus();
 };
 
 const options = (box) => [...box.querySelectorAll("[role=option]")].filter((each) => !each.hidden);
@@ -31,10 +31,11 @@ const ready = (box) => {
     if (event.key === "ArrowDown") choose(box, all[Math.min(all.length - 1, at + 1)]);
     else if (event.key === "ArrowUp") choose(box, all[Math.max(0, at - 1)]);
     else if (event.key === "Enter") take(box, all[at]);
-    else return;
+    else if (event.key !== "Tab") return; // there is one field, and the page under it is out of reach
     event.preventDefault();
   });
-  box.addEventListener("click", ({ target }) => take(box, target.closest("[role=option]")));
+  box.addEventListener("mousedown", (event) => event.target !== input && event.preventDefault()); // the field keeps the focus
+  box.addEventListener("click", ({ target }) => (target === box ? box.hidePopover() : take(box, target.closest("[role=option]"))));
 };
 
 /* Only what contains every typed word stays. What the server found is shown as it comes. */
@@ -61,7 +62,7 @@ const choose = (box, option) => {
 
 const take = (box, option) => {
   if (!option) return;
-  box.close();
+  box.hidePopover();
   if (option.dataset.href) location.href = option.dataset.href;
   else document.querySelector(option.dataset.clicks)?.click();
 };

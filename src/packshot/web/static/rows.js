@@ -24,12 +24,8 @@ export const keepRows = () => {
     const list = listOf(target);
     if (!list) return;
     if (target.closest("[data-clear]")) clear(list);
-    else if (target.closest("[data-take-all]")) (takeAll(list, true), show(list));
-    else if (target.matches(".check[data-all]")) {
-      for (const each of boxes(list)) mark(list, each, target.checked);
-      takeAll(list, false);
-      show(list);
-    }
+    else if (target.closest("[data-take-all]")) markAll(list, true, true);
+    else if (target.matches(".check[data-all]")) markAll(list, target.checked, false);
   });
   // What the stream or an answer drew is chosen as it was.
   document.addEventListener("htmx:after:swap", () => document.querySelectorAll("[data-rows]").forEach(restore));
@@ -50,6 +46,12 @@ const mark = (list, box, on) => {
   idsOf(list)[on ? "add" : "delete"](box.value);
   const row = box.closest("[data-row]");
   if (row.matches("tr")) row.setAttribute("aria-selected", String(on)); // a tile is no row to a screen reader
+};
+
+const markAll = (list, on, beyond) => {
+  for (const each of boxes(list)) mark(list, each, on);
+  takeAll(list, beyond);
+  show(list);
 };
 
 const takeAll = (list, on) => {
@@ -91,6 +93,7 @@ const show = (list) => {
   const number = bar.querySelector("[data-selected]");
   if (number) number.textContent = everything && total ? Number(total).toLocaleString(document.documentElement.lang) + more : count;
   const offer = bar.querySelector("[data-take-all]");
-  if (offer) offer.hidden = everything || count < there.length;
+  // Tiles have no box above them that takes the whole page first.
+  if (offer) offer.hidden = everything || count === Number(total) || Boolean(head && count < there.length);
   list.dispatchEvent(new CustomEvent("rows:change", { bubbles: true, detail: { count, everything } }));
 };
