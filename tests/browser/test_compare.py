@@ -57,6 +57,26 @@ def test_one_zoom_and_one_place_hold_for_all_of_them(comparing):
     assert set(transforms(comparing)) == {""}
 
 
+def test_the_tools_stand_in_one_line_and_no_word_of_the_differences_is_broken(comparing, lamp):
+    Product.objects.filter(pk=lamp.pk).update(name="Lamp of blown glass and oiled oak " * 4)
+    Image.objects.filter(product=lamp).update(provider="midjourney", model="8.1")
+    Image.objects.filter(pk=Image.objects.filter(product=lamp).latest("pk").pk).update(provider="stability")
+    comparing.set_viewport_size({"width": 1440, "height": 900})
+    comparing.keyboard.press("4")
+    comparing.wait_for_url("**view=4")
+    expect(comparing.locator(".compare-table")).to_contain_text("Midjourney")
+    lines = "all => new Set(all.map(each => each.getBoundingClientRect().top)).size"
+    assert comparing.eval_on_selector_all(".compare-head .seg", lines) == 1
+    assert comparing.locator(".compare-head").bounding_box()["height"] < 60
+    broken = """all => all.filter(cell => {
+        const text = cell.firstChild, range = document.createRange();
+        if (text?.nodeType !== 3 || cell.textContent.includes(" ")) return false;
+        range.selectNodeContents(text);
+        return range.getClientRects().length > 1;
+    }).map(cell => cell.textContent)"""
+    assert comparing.eval_on_selector_all(".compare-table td", broken) == []
+
+
 def test_one_is_swiped_over_the_other_by_keyboard(comparing):
     comparing.keyboard.press("w")
     comparing.wait_for_url("**view=swipe")
