@@ -69,6 +69,19 @@ def with_archive(content: bytes) -> bytes:
     return content + packed.getvalue()
 
 
+def test_a_photo_is_looked_at_before_what_a_run_of_hundreds_brought(product, ines):
+    build.provider_row()
+    build.budget("100")
+    made = story.land(build.sent(build.StandIn()), look=False)
+    added = photos.add(product.pk, photo(), "front.jpg", ines)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT args -> 'image_ids' ->> 0 FROM procrastinate_jobs WHERE task_name = 'look'"
+            " ORDER BY priority DESC, id"
+        )
+        assert [row[0] for row in cursor.fetchall()] == [str(added.image_id), str(made.pk)]
+
+
 # -- what is kept --------------------------------------------------------------------------------------
 
 

@@ -166,6 +166,14 @@ def test_an_earlier_image_of_the_product_goes_along_by_its_id(client, provider, 
     assert "there is no image" in alert(act(client, form, f"image:{UUID(int=7)}")).lower()
 
 
+def test_an_image_without_a_small_copy_yet_is_not_offered_to_go_along(client, provider, product):
+    image = image_of(provider, product)
+    offered = f'id="past-{image.id}"'
+    assert offered in client.get(f"/products/{product.sku}", headers=PAGE).text
+    Image.objects.filter(pk=image.pk).update(state="stored")
+    assert offered not in client.get(f"/products/{product.sku}", headers=PAGE).text
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [

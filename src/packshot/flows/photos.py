@@ -73,7 +73,8 @@ def add(product_id: UUID, content: bytes, file_name: str, actor: Actor) -> Added
             )
         )
         audit(actor, "add photo", sku, image=str(image_id), file=name)
-        events.look_later([image_id])
+        # Before what a run of hundreds brought: somebody sits there and waits for this one.
+        events.look_later([image_id], priority=20)
         events.tell(
             [Happening("image", "brought", str(image_id), {"product": str(product_id), "by": actor.name})]
         )

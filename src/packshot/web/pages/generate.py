@@ -846,7 +846,7 @@ def _picture_field(wishes: Wishes, source: Source, problem: str = "") -> Picture
         past=tuple(
             Past(image.image_id, f"{image.provider}, {image.width_px} x {image.height_px} px")
             for image in source.images
-            if image.state != "broken"
+            if image.state == "ready"
         ),
         addresses=tuple(source.addresses),
         problem=problem,
