@@ -18,7 +18,7 @@ from packshot import accounts, catalogue, events, generations, ledger, reports
 from packshot.accounts.models import AuditEntry, User
 from packshot.blobs import BlobStore, open_store
 from packshot.catalogue.models import Image, Product
-from packshot.cli import main
+from packshot.cli import main, screen
 from packshot.flows import admit, inspecting, look
 from packshot.flows.desk import Desk, quoting
 from packshot.generations.bulk_models import BulkAction
@@ -106,6 +106,18 @@ def test_help_and_version_read_neither_django_nor_a_decoder_nor_a_server() -> No
     for word in ("--help", "--version"):
         ran = subprocess.run([sys.executable, "-c", code, word], capture_output=True, text=True, check=True)
         assert ran.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_next_command_is_told_as_it_can_be_typed_here(monkeypatch, tmp_path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "bin" / "packshot")])
+    assert screen.program() == "bin/packshot"
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "src" / "packshot" / "__main__.py")])
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "bin" / "python"))
+    assert screen.program() == "bin/python -m packshot"
+    monkeypatch.setattr("shutil.which", lambda _: "/usr/bin/packshot")
+    assert screen.program() == "packshot"
 
 
 def test_a_misspelt_command_is_answered_with_the_right_one(packshot: Packshot) -> None:

@@ -169,11 +169,18 @@ def many(count: int, one: str, several: str = "") -> str:
 def program() -> str:
     """How the next command is called from where the person stands: `packshot`, or its path, and --data."""
     called, here = Path(sys.argv[0]), Path.cwd()
+    as_module = called.name == "__main__.py"  # python -m packshot: the file alone cannot be run
+    if as_module:
+        called = Path(sys.executable)
     if shutil.which("packshot"):
-        called = Path("packshot")
+        called, as_module = Path("packshot"), False
     elif called.is_relative_to(here):
         called = called.relative_to(here)
-    words = [str(called), *(["--data", os.environ["PACKSHOT_DATA"]] if _data_was_typed else [])]
+    words = [
+        str(called),
+        *(["-m", "packshot"] if as_module else []),
+        *(["--data", os.environ["PACKSHOT_DATA"]] if _data_was_typed else []),
+    ]
     return shlex.join(words)
 
 
