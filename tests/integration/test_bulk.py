@@ -8,12 +8,13 @@ from collections import Counter
 from uuid import UUID, uuid4
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from packshot import generations
+from packshot import events, generations
 from packshot.accounts import Actor
 from packshot.catalogue.models import Product
+from packshot.events import Happening
 from packshot.flows import bulk, generate
 from packshot.flows.bulk import Grew, Order
 from packshot.flows.generate import PriceRose
@@ -23,6 +24,7 @@ from packshot.kernel.errors import BadInput, Refused
 from packshot.reports import monitor
 from packshot.reports.finding import Filter
 from tests import build
+from tests.beside import Beside
 from tests.browser import story
 from tests.browser.server import database_url
 
@@ -373,6 +375,34 @@ def test_an_item_that_breaks_stands_alone(provider, me, monkeypatch):
     assert counts(action_id) == (4, 1, 0)
     assert statuses(keys) == ["pending", "pending", "failed", "pending", "pending"]
     assert outcomes(BulkAction.objects.get())[keys[2]] == ("failed", "a bug: ZeroDivisionError")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_turn_that_breaks_waits_for_nobody_who_waits_for_it(provider, me, monkeypatch):
+    """Somebody holds the generation of the second half and waits to tell, which the first half did."""
+    keys = sorted(failed(provider, me, 2))
+    action_id = accepted(Order("retry"), wanted=Filter(status="failed"))
+    real, others = generate.retry, []
+
+    def their_work() -> None:
+        with transaction.atomic():
+            generations.lock(keys[1:])
+            events.tell([Happening("generation", "seen", str(keys[1]))])
+
+    def stumbles(ids: list[UUID], actor: Actor) -> int:
+        if len(ids) > 1:
+            raise ZeroDivisionError
+        done = real(ids, actor)
+        if not others:
+            others.append(Beside(their_work))
+            others[0].wait_until_blocked()
+        return done
+
+    monkeypatch.setattr(generate, "retry", stumbles)
+    bulk.carry_out_all(action_id)
+    others[0].result()
+    assert counts(action_id) == (2, 0, 0)
+    assert statuses(keys) == ["pending", "pending"]
 
 
 def test_whoever_lost_the_right_meanwhile_acts_no_more(provider, me):

@@ -294,23 +294,56 @@ def carry_out(action_id: UUID, place: int) -> int | None:
     The next turn is asked for in this one's transaction, and a turn that was done already does nothing: a job
     that is repeated does no item twice.
     """
-    with transaction.atomic():
-        action = bulk.action(action_id, lock=True)
-        if action is None or action.finished or action.next_place != place:
-            return None
-        actor = _actor(action)
-        if not actor.may("generate"):
-            bulk.stop_action(
-                action_id, reason=f"{action.asked_by_name} may not act on generations any more", by_name=""
-            )
-            events.tell([Happening("bulk", "stopped", str(action_id))])
-            return None
-        items = bulk.next_items(action_id, place, PER_TURN)
-        last = bulk.note_results(action_id, _results(action, items, actor))
-        then = None if last or not items else items[-1].place + 1
-        if then is not None:
-            _later(action_id, then)
-        events.tell([Happening("bulk", "finished" if last else "moved", str(action_id))])
+    return _turn(action_id, place, PER_TURN)
+
+
+def _turn(action_id: UUID, place: int, most: int) -> int | None:
+    """A turn of at most so many items. The one that breaks it is found by halving, each half in a transaction
+    of its own: within one, the second half would lock generations after the first half's figures and news,
+    which is the other way round than everybody does (DESIGN: generation, attempt, budget, rollup, event)."""
+    try:
+        with transaction.atomic():
+            return _one_transaction(action_id, place, most)
+    except _BrokeOff as broke_off:
+        problem, count = broke_off.problem, broke_off.count
+    if count == 1:  # it must not hold up the others, whatever is wrong with it
+        words = str(problem) if isinstance(problem, PackshotError) else f"a bug: {type(problem).__name__}"
+        with transaction.atomic():
+            return _one_transaction(action_id, place, 1, failed=words[:500])
+    half = count // 2
+    then = _turn(action_id, place, half)
+    return None if then is None else _turn(action_id, then, count - half)
+
+
+class _BrokeOff(Exception):
+    """What was to be done to so many items at once could not be done, and nothing of it was."""
+
+    def __init__(self, problem: Exception, count: int) -> None:
+        super().__init__(f"{count} items: {type(problem).__name__}")
+        self.problem, self.count = problem, count
+
+
+def _one_transaction(action_id: UUID, place: int, most: int, *, failed: str = "") -> int | None:
+    """`failed`: why nothing is to be done to the one item of this turn."""
+    action = bulk.action(action_id, lock=True)
+    if action is None or action.finished or action.next_place != place:
+        return None
+    actor = _actor(action)
+    if not actor.may("generate"):
+        bulk.stop_action(
+            action_id, reason=f"{action.asked_by_name} may not act on generations any more", by_name=""
+        )
+        events.tell([Happening("bulk", "stopped", str(action_id))])
+        return None
+    items = bulk.next_items(action_id, place, most)
+    results = (
+        [Result(each.place, "failed", failed) for each in items] if failed else _results(action, items, actor)
+    )
+    last = bulk.note_results(action_id, results)
+    then = None if last or not items else items[-1].place + 1
+    if then is not None:
+        _later(action_id, then)
+    events.tell([Happening("bulk", "finished" if last else "moved", str(action_id))])
     return then
 
 
@@ -340,16 +373,11 @@ def _actor(action: Action) -> Actor:
 
 def _results(action: Action, items: Sequence[Item], actor: Actor) -> list[Result]:
     try:
-        with transaction.atomic():
-            return _do(action, items, actor)
+        return _do(action, items, actor)
     except (OperationalError, InterfaceError):
-        raise  # the database is away, or two waited for each other: the turn is done again
-    except Exception as problem:  # noqa: BLE001 - one item must not hold up the others, whatever is wrong with it
-        if len(items) == 1:
-            words = str(problem) if isinstance(problem, PackshotError) else f"a bug: {type(problem).__name__}"
-            return [Result(items[0].place, "failed", words[:500])]
-    half = len(items) // 2
-    return [*_results(action, items[:half], actor), *_results(action, items[half:], actor)]
+        raise  # the database is away, or a lock was not to be had: the turn is done again
+    except Exception as problem:
+        raise _BrokeOff(problem, len(items)) from problem
 
 
 def _do(action: Action, items: Sequence[Item], actor: Actor) -> list[Result]:
