@@ -4,10 +4,11 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -19,6 +20,7 @@ from packshot.accounts.models import AuditEntry, User
 from packshot.blobs import BlobStore, open_store
 from packshot.catalogue.models import Image, Product
 from packshot.cli import main, screen
+from packshot.cli.commands import COMMANDS
 from packshot.flows import admit, inspecting, look
 from packshot.flows.desk import Desk, quoting
 from packshot.generations.bulk_models import BulkAction
@@ -29,6 +31,7 @@ from packshot.kernel.money import micros
 from packshot.providers.contract import Account, Inspection
 from packshot.providers.openai import OpenAI
 from tests import build
+from tests.unit.test_docs import command
 
 pytestmark = pytest.mark.django_db
 
@@ -118,6 +121,37 @@ def test_the_next_command_is_told_as_it_can_be_typed_here(monkeypatch, tmp_path)
     assert screen.program() == "bin/python -m packshot"
     monkeypatch.setattr("shutil.which", lambda _: "/usr/bin/packshot")
     assert screen.program() == "packshot"
+
+
+def _commands(group: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every command by the words that call it."""
+    for name, each in getattr(group, "commands", {}).items():
+        yield (*words, name)
+        yield from _commands(each, (*words, name))
+
+
+def test_every_help_names_its_options_whole_in_a_narrow_window(packshot: Packshot) -> None:
+    for name in COMMANDS:
+        for words in [(name,), *_commands(command(name), (name,))]:
+            told = packshot(*words, "--help", columns=80).out
+            assert "…" not in told, words
+            assert "...}" not in told and "...]]" not in told and "]...]" not in told, words
+
+
+def test_a_filter_by_a_provider_that_never_was_is_refused_and_not_just_empty(packshot: Packshot) -> None:
+    build.provider_row("flux")
+    assert "No generation fits" in packshot("queue", "list", "--provider", "flux").out
+    for words in (("queue", "list"), ("queue", "retry"), ("queue", "cancel")):
+        ran = packshot(*words, "--provider", "flix")
+        assert ran.code == 2
+        assert "there is no provider 'flix'; `packshot provider list` shows them" in ran.err
+
+
+def test_a_wording_that_cannot_be_read_is_refused_in_words(packshot: Packshot, tmp_path: Path) -> None:
+    ran = packshot("templates", "save", "Tea", tmp_path / "nowhere.txt")
+    assert ran.err.strip().endswith("nowhere.txt cannot be read: No such file or directory. Check the path")
+    (tmp_path / "odd.txt").write_bytes("Süß".encode("latin-1"))
+    assert "odd.txt is not text in UTF-8" in packshot("templates", "save", "Tea", tmp_path / "odd.txt").err
 
 
 def test_a_misspelt_command_is_answered_with_the_right_one(packshot: Packshot) -> None:

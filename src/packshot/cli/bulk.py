@@ -11,14 +11,12 @@ from packshot.cli import identity
 from packshot.cli.screen import Column, agreed, many, money, on_a_terminal, say, table
 from packshot.flows import bulk
 from packshot.flows.bulk import Order, Preview
-from packshot.generations.models import GENERATION_STATUSES
+from packshot.generations.models import GENERATION_STATUSES, ProviderRecord
 from packshot.kernel.errors import REMEDIES, BadInput
 from packshot.reports import actions as reads
 from packshot.reports.finding import Filter, age_of, cost_of
 
-Ids = Annotated[
-    list[str] | None, typer.Argument(help="Ids, whole or their last 8 characters.", metavar="[ID]...")
-]
+Ids = Annotated[list[str] | None, typer.Argument(help="Ids, whole or their last 8 characters.", metavar="ID")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
 Status = Annotated[
     str | None, typer.Option("--status", help=f"One of {', '.join(GENERATION_STATUSES)}.", metavar="STATUS")
@@ -63,6 +61,14 @@ _DONE = {
     "cancel": "cancelled",
     "reprioritise": "with the new priority",
 }
+
+
+def of_known(provider: str | None) -> None:
+    """Refuse a filter by a provider that there never was here: it would find nothing, and not say why."""
+    if provider and not ProviderRecord.objects.filter(name=provider).exists():
+        raise BadInput(
+            f"there is no provider {provider!r}; `packshot provider list` shows them", field="provider"
+        )
 
 
 def add_to(app: typer.Typer) -> None:
@@ -186,6 +192,7 @@ def _filter(
         raise BadInput(
             f"a status is one of {', '.join(GENERATION_STATUSES)}, not {status_is!r}", field="status"
         )
+    of_known(provider)
     if error is not None and error not in REMEDIES:
         raise BadInput(f"a class of error is one of {', '.join(REMEDIES)}, not {error!r}", field="error")
     if age is not None:

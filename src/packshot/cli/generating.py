@@ -102,9 +102,10 @@ def generate(
         str,
         typer.Option(help="How to choose: order, cheapest, fastest, best or weighted.", metavar="HOW"),
     ] = "order",
-    fallback: Annotated[
-        bool, typer.Option(help="Ask the next one when who was chosen refuses or is down.")
-    ] = True,
+    no_fallback: Annotated[
+        bool,
+        typer.Option("--no-fallback", help="Ask no other when who was chosen refuses or is down."),
+    ] = False,
     template: Annotated[
         str | None, typer.Option(help="Prompt template, when not each category's own.", metavar="NAME")
     ] = None,
@@ -161,7 +162,7 @@ def generate(
     actor = accounts.this_shell()
     if bool(provider) == bool(among):
         raise BadInput("say who makes them: --provider NAME, or --among NAME,NAME", field="provider")
-    route = _route(among, by, fallback=fallback) if among else None
+    route = _route(among, by, fallback=not no_fallback) if among else None
     provider = route.among[0].provider if route else provider
     assert provider is not None, "one of the two was given"
     asked = _stored(key) if key else None

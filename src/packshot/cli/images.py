@@ -73,7 +73,7 @@ def list_images(
 @app.command("add")
 def add(
     sku: Annotated[str, typer.Argument(help="The product that it is of.", metavar="SKU")],
-    files: Annotated[list[Path], typer.Argument(help="PNG, JPEG or WebP.", metavar="FILE...")],
+    files: Annotated[list[Path], typer.Argument(help="PNG, JPEG or WebP.", metavar="FILE")],
 ) -> None:
     """Add your own photos as images of a product. The same file again is the image that it is."""
     [product] = catalogue.by_sku([sku])

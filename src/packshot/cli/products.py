@@ -73,7 +73,7 @@ def list_products(
 
 @app.command("archive")
 def archive_products(
-    skus: Annotated[list[str], typer.Argument(help="SKUs.", metavar="SKU...")],
+    skus: Annotated[list[str], typer.Argument(help="SKUs.", metavar="SKU")],
 ) -> None:
     """Take products out of the catalogue; importing them again brings them back. What waits for them is
     cancelled, and what is on its way is kept."""

@@ -49,9 +49,7 @@ def list_generations(
         typer.Option("--status", help=f"One of {', '.join(GENERATION_STATUSES)}.", metavar="STATUS"),
     ] = None,
     provider: Annotated[str | None, typer.Option(help="Of this provider.", metavar="NAME")] = None,
-    text: Annotated[
-        str | None, typer.Option(help="Part of a SKU or a product's name.", metavar="TEXT")
-    ] = None,
+    text: Annotated[str | None, typer.Option(help="Words of SKU, name, attributes.", metavar="TEXT")] = None,
     limit: Annotated[int, typer.Option(help="How many, newest first.", min=1, metavar="N")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="For scripts: everything known of each.")] = False,
 ) -> None:
@@ -60,6 +58,7 @@ def list_generations(
         raise BadInput(
             f"a status is one of {', '.join(GENERATION_STATUSES)}, not {status_is!r}", field="status"
         )
+    bulk.of_known(provider)
     rows = reports.queue(status=status_is, provider=provider, text=text, limit=limit)
     if as_json:
         print_json(rows)
@@ -229,7 +228,7 @@ def resolve(
 @app.command("bring")
 def bring(
     generation: Id,
-    pictures: Annotated[list[Path], typer.Argument(help="PNG, JPEG or WebP, up to four.", metavar="FILE...")],
+    pictures: Annotated[list[Path], typer.Argument(help="PNG, JPEG or WebP, up to four.", metavar="FILE")],
 ) -> None:
     """Bring images that somebody made by hand, as in Midjourney, for a generation that waits for them."""
     from packshot.flows.by_hand import bring as keep

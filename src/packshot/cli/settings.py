@@ -40,7 +40,7 @@ def get(key: Key) -> None:
 def set_value(
     key: Key,
     value: Annotated[
-        list[str], typer.Argument(help="Its value; for a list, one after the other.", metavar="VALUE...")
+        list[str], typer.Argument(help="Its value; for a list, one after the other.", metavar="VALUE")
     ],
 ) -> None:
     """Change a setting."""

@@ -126,8 +126,10 @@ def save(
     """Save a file as the newest wording of a template and use it; a new name makes a new template."""
     try:
         text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as problem:
-        raise BadInput(f"{file} cannot be read: {problem}", field="file") from None
+    except OSError as problem:
+        raise BadInput(f"{file} cannot be read: {problem.strerror}. Check the path", field="file") from None
+    except UnicodeDecodeError:
+        raise BadInput(f"{file} is not text in UTF-8; save it so", field="file") from None
     saved = wording.save(name, text, accounts.this_shell(), category_path=category, use=not draft)
     fields = ", ".join(dict.fromkeys(each.name for each in prompts.placeholders(text)))
     facts(
