@@ -1,11 +1,13 @@
 """How attempts end: what is kept, what is charged, what is told, and what a repeated write changes."""
 
 import pytest
+from django.db import transaction
 from django.db.models import Sum
 
 from packshot import ledger
 from packshot.catalogue.models import Image, Product
 from packshot.flows import generate
+from packshot.flows.check import check
 from packshot.flows.close import Completion
 from packshot.generations.models import Evidence, Generation, ProviderRecord
 from packshot.kernel.errors import BadAnswer, BadInput, Misconfigured, Refused, TryLater, Unsure
@@ -13,6 +15,7 @@ from packshot.kernel.money import Micros
 from packshot.ledger.models import Entry, Reservation
 from packshot.reports.models import Rollup
 from tests import build
+from tests.beside import Beside
 
 pytestmark = pytest.mark.django_db
 
@@ -207,6 +210,66 @@ def test_an_image_that_arrives_after_a_person_said_free_is_kept_and_booked(provi
     assert build.generation(claim).status == "failed"
     build.end(build.delivered(claim))
     assert Entry.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("late", "booked"),
+    [
+        (Refused("names a brand", kind="refused"), 0),
+        (BadAnswer("no image", kind="bad_answer", cost=Micros(30_000)), 30_000),
+    ],
+)
+def test_a_late_answer_without_an_image_settles_a_charge_that_nobody_knew(provider, late, booked):
+    claim = build.sent(provider)
+    build.end(build.failed(claim, Refused("nobody says what it cost", kind="refused", charge="unknown")))
+    assert held() == [("failed_charged", 40_000)]
+    for _ in range(2):
+        build.end(build.failed(claim, late))
+    assert held() == []
+    assert build.balances() == (booked, 0)
+    assert build.attempt(claim).cost_micros == booked
+    assert (build.generation(claim).actual_micros, build.generation(claim).cost_unknown) == (booked, False)
+    assert Evidence.objects.get().detail["cost"] == booked
+    assert check().problems == ()
+
+
+@pytest.mark.parametrize("late", [Unsure("cut", kind="cut_off"), BadAnswer("no image", kind="bad_answer")])
+def test_a_late_answer_that_knows_no_cost_leaves_the_hold(provider, late):
+    claim = build.sent(provider)
+    build.end(build.failed(claim, Refused("nobody says what it cost", kind="refused", charge="unknown")))
+    build.end(build.failed(claim, late))
+    assert held() == [("failed_charged", 40_000)]
+    assert build.generation(claim).cost_unknown
+
+
+def test_a_charge_that_is_told_after_a_person_said_free_is_booked_once(provider):
+    claim = build.sent(provider)
+    build.end(build.failed(claim, Unsure("cut", kind="cut_off")))
+    generate.resolve(claim.generation.id, "free", build.ADMIN, note="nothing on the bill yet")
+    for _ in range(2):
+        build.end(build.failed(claim, BadAnswer("no image", kind="bad_answer", cost=Micros(40_000))))
+    assert list(Entry.objects.values_list("kind", "amount_micros")) == [("adjustment", 40_000)]
+    assert build.balances() == (40_000, 0)
+    assert build.generation(claim).actual_micros == 40_000
+    assert check().problems == ()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_who_settle_one_charge_at_the_same_moment_the_later_finds_none(provider):
+    claim = build.sent(provider)
+    build.end(build.failed(claim, Refused("nobody says what it cost", kind="refused", charge="unknown")))
+
+    def settle() -> None:
+        generate.resolve(claim.generation.id, "charged", build.ADMIN, note="the bill", amount_micros=30_000)
+
+    with transaction.atomic():
+        settle()
+        later = Beside(settle)
+        later.wait_until_blocked()
+    with pytest.raises(BadInput, match="no charge that is open"):
+        later.result()
+    assert build.generation(claim).actual_micros == charged() == 30_000
+    assert build.balances() == (30_000, 0)
 
 
 def test_a_retry_keeps_what_was_spent_and_takes_the_failure_back_from_the_figures(provider):

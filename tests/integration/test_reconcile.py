@@ -8,11 +8,11 @@ import pytest
 from django.utils import timezone
 
 from packshot import reports
-from packshot.flows import reconcile
+from packshot.flows import admit, generate, reconcile
 from packshot.flows.close import Completion
 from packshot.flows.reconcile import BillLine
 from packshot.generations.models import Evidence
-from packshot.kernel.errors import BadInput, Unsure
+from packshot.kernel.errors import BadInput, Refused, Unsure
 from packshot.kernel.money import micros
 from packshot.ledger.models import Entry
 from tests import build
@@ -127,6 +127,33 @@ def test_booking_puts_the_ledger_right_with_evidence_and_a_second_time_changes_n
     entries = Entry.objects.count()
     assert reconcile.book(found.differences, build.ADMIN, note="bill of November") == 0
     assert Entry.objects.count() == entries
+
+
+def test_of_several_open_charges_the_one_that_the_bill_names_is_settled(provider):
+    me = build.process().id
+    first = build.sent(provider, process_id=me)
+    build.end(
+        build.failed(first, Refused("drawn", kind="refused", charge="unknown", request_id="first")),
+    )
+    generate.retry([first.generation.id], build.EDITOR)
+    (second,) = build.claimed(provider, process_id=me)
+    admit.start_sending([second], process_id=me)
+    build.end(build.failed(second, Unsure("cut", kind="cut_off", request_id="second")))
+    assert reconcile.book(compare(("first", "0.03")).differences, build.ADMIN, note="bill") == 1
+    assert build.attempt(first).cost_micros == 30_000
+    assert build.attempt(second).state == "uncertain"
+    assert build.generation(first).status == "uncertain"
+    assert build.balances() == (30_000, 40_000)
+
+
+def test_an_image_that_comes_after_the_bill_is_not_booked_once_more(provider):
+    claim = build.sent(provider)
+    build.end(build.failed(claim, Unsure("cut", kind="cut_off", request_id="late")))
+    generate.resolve(claim.generation.id, "charged", build.ADMIN, note="a guess", amount_micros=30_000)
+    assert reconcile.book(compare(("late", "0.04")).differences, build.ADMIN, note="bill") == 1
+    build.end(build.delivered(claim))
+    assert build.balances() == (40_000, 0)
+    assert build.generation(claim).actual_micros == 40_000
 
 
 def test_what_nobody_can_name_is_never_booked(provider):

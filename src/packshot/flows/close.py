@@ -256,7 +256,10 @@ class _Closing:
     def _judge_late(self, completion: Completion, at: Standing) -> None:
         """The answer came after the attempt was closed: by this same write, or by somebody's evidence."""
         error = completion.error
-        if error is None and at.state != "succeeded" and not generations.answered_late(at.attempt_id):
+        if error is not None:
+            self._fail_late(error, at)
+            return
+        if at.state != "succeeded" and not generations.answered_late(at.attempt_id):
             # The attempt was settled as something else while its owner was away. What was paid for is
             # kept and what was charged is booked, whoever was right.
             self._keep_images(completion, at)
@@ -265,10 +268,11 @@ class _Closing:
             )
             # A cost that the late answer does not know takes nothing back.
             if completion.cost_micros is not None and at.cost_micros is not None:
-                missing = completion.cost_micros - at.cost_micros
+                # Not beside its cost, but beside what is booked: a bill may have corrected it since.
+                missing = completion.cost_micros - ledger.booked([at.attempt_id]).get(at.attempt_id, 0)
                 if missing:
                     self.extra[at.attempt_id] = missing
-        if error is None and completion.cost_micros is not None and at.cost_micros is None:
+        if completion.cost_micros is not None and at.cost_micros is None:
             # It ended at an unknown cost, by a callback or by somebody's word, and its own answer knows it.
             if at.state == "succeeded":
                 self.evidence.append(
@@ -276,6 +280,23 @@ class _Closing:
                 )
             self.learned[at.attempt_id] = completion.cost_micros
             self._settle(at, completion.cost_micros)
+
+    def _fail_late(self, error: ProviderError, at: Standing) -> None:
+        """No image came of it, and the answer says what that cost: where nobody knew, or said nothing."""
+        if cost_is_open(error.charge, error.cost):
+            return
+        cost = 0 if error.charge == "free" else error.cost
+        assert cost is not None, "a charge that is not open has its amount"
+        if at.cost_micros is None and at.state != "succeeded":
+            self.learned[at.attempt_id] = cost
+            self._settle(at, cost)
+        elif at.state == "failed_free" and cost and not ledger.booked([at.attempt_id]):
+            self.extra[at.attempt_id] = cost
+        else:
+            return
+        self.evidence.append(
+            (at.attempt_id, "late_answer", at.state, {"cost": cost, "reason": error.reason[:MESSAGE_LIMIT]})
+        )
 
     def _keep_images(self, completion: Completion, at: Standing) -> None:
         for position, image in enumerate(completion.images):

@@ -454,12 +454,13 @@ def resolve(
     *,
     note: str,
     amount_micros: int | None = None,
+    attempt_id: UUID | None = None,
 ) -> None:
     """Settle a charge that nobody knew, by a person's evidence.
 
     `charged`: the provider charged `amount_micros` (None: what was held). `free`: it did not. `again`: it
     did not, and the image is asked for anew. Applies to an uncertain attempt, and to one that ended with a
-    charge of unknown amount.
+    charge of unknown amount: of several to the first, or to `attempt_id`.
     """
     if not actor.may("resolve_uncertain"):
         raise BadInput("only an administrator settles an uncertain charge")
@@ -468,7 +469,7 @@ def resolve(
     if amount_micros is not None and not 0 <= amount_micros <= LARGEST:
         raise BadInput("the charged amount must be zero or more", field="amount")
     with transaction.atomic():
-        attempt = generations.unsettled(generation_id)
+        attempt = _open_charge(generation_id, attempt_id)
         if attempt is None:
             raise BadInput(f"generation {generation_id} has no charge that is open", field="generation")
         if attempt.looked_for:
@@ -492,6 +493,18 @@ def resolve(
             _settle_unknown(attempt, how, amount, actor, note)
     if how == "again":
         retry([generation_id], actor)
+
+
+def _open_charge(generation_id: UUID, attempt_id: UUID | None) -> generations.Unsettled | None:
+    """The charge that is open, under the locks of its attempt: of two who settle it at the same moment the
+    later one finds none."""
+    found = generations.unsettled(generation_id, attempt_id=attempt_id)
+    if found is None:
+        return None
+    called = generations.providers_of([found.id])
+    generations.lock_providers([each.provider for each in called.values()])  # the house's first lock
+    generations.standing([found.id])
+    return generations.unsettled(generation_id, attempt_id=found.id)
 
 
 def _settle_unknown(

@@ -164,6 +164,8 @@ def book(differences: Sequence[Difference], actor: Actor, *, note: str) -> int:
                     actor,
                     note=note,
                     amount_micros=each.billed_micros,
+                    # A generation may have several charges open, and the bill names one.
+                    attempt_id=each.attempt_id,
                 )
             except BadInput:
                 continue  # somebody settled it since the comparison
@@ -250,7 +252,7 @@ def _correct(attempt_id: UUID, generation_id: UUID, billed: int, actor: Actor, n
     """Add what the bill has more, or less, to an attempt that was settled. Returns 1 when there was any."""
     with transaction.atomic():
         at = generations.standing([attempt_id])[attempt_id]
-        already = _booked([attempt_id]).get(attempt_id, 0)
+        already = ledger.booked([attempt_id]).get(attempt_id, 0)
         missing = billed - already
         if not missing:
             return 0
@@ -272,15 +274,3 @@ def _correct(attempt_id: UUID, generation_id: UUID, billed: int, actor: Actor, n
         audit(actor, "reconcile", str(attempt_id), billed_micros=billed, booked_micros=already, note=note)
         events.tell([Happening("generation", "settled", str(generation_id), {"by": actor.name})])
     return 1
-
-
-def _booked(attempt_ids: Sequence[UUID]) -> dict[UUID, int]:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT attempt_id, sum(amount_micros)::bigint FROM packshot_entry
-            WHERE attempt_id = ANY(%s) GROUP BY attempt_id
-            """,
-            [list(attempt_ids)],
-        )
-        return dict(cursor.fetchall())

@@ -499,9 +499,9 @@ class Unsettled:
 BATCH_LOOKED_FOR_S = 3600.0
 
 
-def unsettled(generation_id: UUID) -> Unsettled | None:
+def unsettled(generation_id: UUID, *, attempt_id: UUID | None = None) -> Unsettled | None:
     """The attempt of this generation that is uncertain, or was to come by tomorrow and is long overdue; else
-    one that ended at an unknown cost."""
+    one that ended at an unknown cost. With `attempt_id` that one or none."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -509,14 +509,14 @@ def unsettled(generation_id: UUID) -> Unsettled | None:
                 state = 'uncertain' AND batch_id IS NOT NULL
                     AND sending_at > clock_timestamp() - make_interval(secs => %(looked_for_s)s)
             FROM packshot_attempt
-            WHERE generation_id = %(generation)s AND (
+            WHERE generation_id = %(generation)s AND id = coalesce(%(attempt)s::uuid, id) AND (
                 state = 'uncertain'
                 OR (state = 'accepted' AND batch_id IS NOT NULL AND clock_timestamp()
                     > sending_at + make_interval(secs => deadline_s + %(looked_for_s)s))
                 OR (cost_micros IS NULL AND state IN ('succeeded', 'failed_charged', 'charged_no_image')))
             ORDER BY state IN ('uncertain', 'accepted') DESC, number LIMIT 1
             """,
-            {"generation": generation_id, "looked_for_s": BATCH_LOOKED_FOR_S},
+            {"generation": generation_id, "attempt": attempt_id, "looked_for_s": BATCH_LOOKED_FOR_S},
         )
         row = cursor.fetchone()
     return Unsettled(*row) if row else None

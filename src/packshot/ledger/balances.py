@@ -273,6 +273,19 @@ def adjust(corrections: Mapping[UUID, int]) -> list[Booked]:
     return booked
 
 
+def booked(attempt_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """What is booked for each of these attempts, corrections included; one without an entry is not named."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT attempt_id, sum(amount_micros)::bigint FROM packshot_entry
+            WHERE attempt_id = ANY(%s) GROUP BY attempt_id
+            """,
+            [list(attempt_ids)],
+        )
+        return dict(cursor.fetchall())
+
+
 def held() -> list[Held]:
     """Every hold that is open, each named by its attempt's state."""
     with connection.cursor() as cursor:
