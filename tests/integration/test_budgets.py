@@ -16,6 +16,7 @@ from packshot.kernel.money import micros
 from packshot.ledger import Limit
 from packshot.ledger.models import BudgetWindow
 from tests import build
+from tests.beside import Beside
 
 pytestmark = pytest.mark.django_db
 
@@ -146,6 +147,24 @@ def test_half_four_fifths_and_all_are_each_told_once_in_a_window(provider):
     assert told() == [], "half was told before"
     charge(provider, cost="0.40")
     assert told() == [80], "what is no longer crossed can be crossed again"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_budgets_that_are_crossed_are_locked_in_the_order_of_whoever_spends(provider):
+    first, second = (
+        spending.add_budget(Limit(micros("1"), scope=scope, scope_value=value, simulated=True), build.ADMIN)
+        for scope, value in (("everything", ""), ("provider", "openai"))
+    )
+    assert first.id < second.id
+    # The first one's row lies behind the second one's now, where a look at the table comes to it last.
+    BudgetWindow.objects.filter(budget_id=second.id).update(spent_micros=micros("0.5"))
+    BudgetWindow.objects.filter(budget_id=first.id).update(spent_micros=micros("0.5"))
+    with transaction.atomic():
+        BudgetWindow.objects.select_for_update().get(budget_id=first.id)
+        telling = Beside(spending.tell_crossings)
+        telling.wait_until_blocked()
+        BudgetWindow.objects.select_for_update(nowait=True).get(budget_id=second.id)
+    assert telling.result() == 2
 
 
 def test_a_statement_adds_up_to_the_ledger_whatever_it_is_by(provider):

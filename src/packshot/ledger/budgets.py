@@ -182,6 +182,13 @@ def change_budget(
             _count(cursor, budget_id)
         # What is no longer crossed can be crossed again.
         cursor.execute(
+            """
+            SELECT 1 FROM packshot_budgetwindow WHERE budget_id = %s AND alerted > 0
+            ORDER BY starts_at FOR NO KEY UPDATE
+            """,
+            [budget_id],
+        )
+        cursor.execute(
             f"""
             UPDATE packshot_budgetwindow AS balance SET alerted = {_LEVEL}
             FROM packshot_budget AS budget
@@ -232,11 +239,19 @@ def cross() -> list[Crossed]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
+            WITH crossed AS (
+                SELECT balance.id FROM packshot_budgetwindow AS balance
+                JOIN packshot_budget AS budget ON budget.id = balance.budget_id
+                CROSS JOIN LATERAL packshot_budget_window(budget.period, budget.zone, now()) AS span
+                WHERE balance.starts_at = span.starts_at AND budget.archived_at IS NULL
+                    AND balance.alerted < {_LEVEL}
+                -- In the order of whoever admits or closes, who may be after the same ones.
+                ORDER BY balance.budget_id, balance.starts_at FOR NO KEY UPDATE OF balance
+            )
             UPDATE packshot_budgetwindow AS balance SET alerted = {_LEVEL}
             FROM packshot_budget AS budget
-            CROSS JOIN LATERAL packshot_budget_window(budget.period, budget.zone, now()) AS span
-            WHERE balance.budget_id = budget.id AND balance.starts_at = span.starts_at
-                AND budget.archived_at IS NULL AND balance.alerted < {_LEVEL}
+            WHERE balance.id IN (SELECT id FROM crossed) AND budget.id = balance.budget_id
+                AND balance.alerted < {_LEVEL}
             RETURNING budget.id, budget.name, budget.period, balance.alerted, balance.spent_micros,
                 budget.limit_micros, budget.simulated
             """
