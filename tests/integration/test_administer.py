@@ -9,6 +9,7 @@ from packshot.flows import administer
 from packshot.generations.models import ProviderRecord
 from packshot.kernel.errors import BadInput
 from tests import build
+from tests.beside import Beside
 from tests.browser import story
 
 pytestmark = pytest.mark.django_db
@@ -56,6 +57,25 @@ def test_the_last_administrator_stays_one_also_from_the_command_line(ada):
         administer.set_access("ada", shell, active=False)
     story.person("administrator", "bo")
     assert administer.set_access("ada", shell, active=False)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_administrators_who_disable_each_other_at_the_same_moment_one_stays(ada, monkeypatch):
+    bo = accounts.of_user(story.person("administrator", "bo"))
+    real, later = administer._person, []
+
+    def found(name: str) -> User:
+        person = real(name)
+        if not later:
+            later.append(Beside(lambda: administer.set_access("ada", bo, active=False)))
+            later[0].wait_until_blocked()
+        return person
+
+    monkeypatch.setattr(administer, "_person", found)
+    assert administer.set_access("bo", ada, active=False)
+    with pytest.raises(BadInput, match="last administrator"):
+        later[0].result()
+    assert list(User.objects.filter(is_active=True).values_list("username", flat=True)) == ["ada"]
 
 
 def test_several_settings_are_changed_together_or_not_at_all(ada):

@@ -1,7 +1,8 @@
 """What an administrator decides: which providers may spend, who may sign in, how the site is set."""
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -178,12 +179,13 @@ def set_access(name: str, actor: Actor, *, active: bool) -> bool:
     """Let a person sign in, or no longer. False: nothing changed. The last administrator stays."""
     _may(actor, "manage_people")
     with transaction.atomic():
+        administrators = _administrators()
         person = _person(name)
         if person.is_active == active:
             return False
         _not_oneself(person, actor, "you cannot shut yourself out; another administrator can")
         if not active:
-            _keep_one_administrator(person)
+            _keep_one(administrators, person)
         person.is_active = active
         person.save(update_fields=["is_active"])
         audit(actor, "enable person" if active else "disable person", person.username)
@@ -195,12 +197,13 @@ def set_role(name: str, role: str, actor: Actor) -> bool:
     _may(actor, "manage_people")
     _check_role(role)
     with transaction.atomic():
+        administrators = _administrators()
         person = _person(name)
         if person.role == role:
             return False
         _not_oneself(person, actor, "you cannot change your own role; another administrator can")
         if role != Role.ADMINISTRATOR:
-            _keep_one_administrator(person)
+            _keep_one(administrators, person)
         was, person.role = person.role, role
         person.save(update_fields=["role"])
         audit(actor, "change role", person.username, was=was, role=role)
@@ -220,10 +223,15 @@ def _not_oneself(person: User, actor: Actor, remedy: str) -> None:
         raise BadInput(remedy, field="name")
 
 
-def _keep_one_administrator(leaving: User) -> None:
-    # All of them are locked, in order: two who disable each other at once must not both succeed.
-    administrators = User.objects.select_for_update().filter(role=Role.ADMINISTRATOR, is_active=True)
-    if [each.pk for each in administrators.order_by("pk")] == [leaving.pk]:
+def _administrators() -> list[UUID]:
+    """Those there are, locked in order and before anybody else: two who disable each other at the same moment
+    must not both succeed, nor wait for each other."""
+    found = User.objects.select_for_update().filter(role=Role.ADMINISTRATOR, is_active=True)
+    return [each.pk for each in found.order_by("pk")]
+
+
+def _keep_one(administrators: Sequence[UUID], leaving: User) -> None:
+    if list(administrators) == [leaving.pk]:
         raise BadInput(f"{leaving.username} is the last administrator; make another one first", field="name")
 
 
