@@ -8,7 +8,7 @@ from django.test import Client
 from packshot import ledger
 from packshot.accounts import Actor
 from packshot.blobs import open_store
-from packshot.catalogue.models import Image
+from packshot.catalogue.models import Image, Product
 from packshot.catalogue.products import by_id
 from packshot.flows import by_hand, generate, look
 from packshot.flows.check import check
@@ -17,8 +17,10 @@ from packshot.flows.generate import Ask
 from packshot.generations.models import Attempt, Generation, Process, ProviderRecord
 from packshot.kernel.errors import BadInput, OverBudget
 from packshot.kernel.money import micros
+from packshot.ledger.models import BudgetWindow
 from packshot.providers.contract import Quote
 from tests import build
+from tests.beside import Beside
 from tests.browser import story
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -86,6 +88,18 @@ def test_what_is_brought_is_kept_and_booked_at_the_site_s_price(waiting, monkeyp
     assert Process.objects.get(pk=attempt.process_id).ended_at is not None
     assert build.balances(simulated=False) == (80_000, 0)
     assert check(strict=True).problems == ()
+
+
+def test_whoever_brings_waits_for_the_product_before_it_holds_a_budget(waiting, monkeypatch):
+    priced(monkeypatch, "0.08")
+    ledger.add_budget(ledger.Limit(micros("10")))
+    with transaction.atomic():
+        # As a close of another generation of this product does: the product, then the budgets.
+        Product.objects.select_for_update(no_key=True).get(pk=waiting.product_id)
+        bringing = Beside(lambda: by_hand.bring(waiting.pk, [build.PNG], ADA))
+        bringing.wait_until_blocked()
+        BudgetWindow.objects.select_for_update(nowait=True).get()
+    assert bringing.result() == 1
 
 
 def test_without_a_price_it_is_covered_by_the_plan_and_needs_no_budget(waiting):

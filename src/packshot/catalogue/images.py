@@ -93,6 +93,15 @@ def add_images(kept: Sequence[KeptImage]) -> list[NewImage]:
         return [NewImage(*row) for row in cursor.fetchall()]
 
 
+def lock_products(product_ids: Collection[UUID]) -> None:
+    """Lock these products' rows in order of id: after generations and attempts, before budgets."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT 1 FROM packshot_product WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE",
+            [list(product_ids)],
+        )
+
+
 def record_outcomes(outcomes: Sequence[Outcome]) -> None:
     """Keep each product's newest generation status and its failures in a row; the last of a list wins."""
     if not outcomes:
@@ -107,10 +116,8 @@ def record_outcomes(outcomes: Sequence[Outcome]) -> None:
             ended_well.add(each.product_id)
             failed[each.product_id] = 0
     ids = sorted(newest)
+    lock_products(ids)
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT 1 FROM packshot_product WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE", [ids]
-        )
         cursor.execute(
             """
             UPDATE packshot_product AS product
@@ -203,10 +210,8 @@ def restore_active(done: Sequence[Activation]) -> list[UUID]:
     active image is not the one that was set is somebody else's by now, and is left alone."""
     by_product = {each.product_id: each for each in done}
     ids = sorted(by_product)
+    lock_products(ids)
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT 1 FROM packshot_product WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE", [ids]
-        )
         cursor.execute(
             """
             UPDATE packshot_product AS product

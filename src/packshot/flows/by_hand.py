@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from packshot import generations, ledger
+from packshot import catalogue, generations, ledger
 from packshot.accounts import Actor, audit
 from packshot.flows import look, prices
 from packshot.flows.admit import image_request, start_sending
@@ -54,6 +54,8 @@ def bring(generation_id: UUID, pictures: Sequence[bytes], actor: Actor) -> int:
         found = generations.pending_one(generation_id)
         if found is None or not waits_for_a_person(found.provider):
             raise BadInput(f"generation {generation_id} waits for nobody's image", field="generation")
+        # What close locks after the attempt and before the budgets, which are held from here on.
+        catalogue.lock_products([found.product_id])
         _book(found, kept)
         audit(actor, "bring images", str(generation_id), images=len(kept))
     return len(kept)
