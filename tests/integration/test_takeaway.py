@@ -2,6 +2,7 @@
 
 import csv
 import io
+import unicodedata
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -123,6 +124,21 @@ def test_a_zip_holds_the_images_as_the_public_gets_them_and_names_what_is_missin
         listed = {row["file"] for row in rows(held.read("active.csv"))}
         assert set(pictures) < listed and len(listed) == 6
         assert {row["sku"] for row in rows(held.read("missing.csv"))} == {"BROKEN", "GONE"}
+
+
+@pytest.mark.parametrize("sku", ["con", "nul.jpg", "com1", "LPT9"])
+def test_no_file_of_a_zip_is_called_like_a_device(sku, provider):
+    image = active(provider, sku)
+    (row,) = export.page(Sought(state="active"), None)
+    name = export.file_name(row, "webp")
+    assert name.startswith("images/_") and name.endswith(f"-{image.pk.hex[-8:]}.webp")
+
+
+def test_two_spellings_of_one_name_are_two_files(provider):
+    for number, sku in enumerate(unicodedata.normalize(form, "\u00e9tui") for form in ("NFC", "NFD")):
+        active(provider, sku, number=number)
+    names = [export.file_name(each, "webp") for each in export.page(Sought(state="active"), None)]
+    assert len({unicodedata.normalize("NFC", each) for each in names}) == 2
 
 
 def test_what_is_never_made_is_refused_in_words(visitor, monkeypatch):

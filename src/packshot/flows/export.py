@@ -4,6 +4,7 @@ number of products needs more memory than a few."""
 import csv
 import io
 import re
+import unicodedata
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,6 +30,8 @@ COLUMNS = (
     "width_px", "height_px", "image_id", "generation_id", "made_at",
 )  # fmt: skip
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]+')
+# What Windows takes for a device, whatever ending it has.
+_DEVICE = re.compile(r"(?:con|prn|aux|nul|(?:com|lpt)[0-9¹²³])(?:\..*)?", re.IGNORECASE)
 _NAME_BYTES = 150
 
 
@@ -151,11 +154,13 @@ class _Pipe(io.RawIOBase):
 
 def file_name(image: ActiveImage, format: str) -> str:  # noqa: A002
     """What an image is called in a ZIP: its SKU, where that can be a file's name everywhere."""
-    plain = _UNSAFE.sub("_", image.sku).strip(" .")
+    # Composed, as most write it: some file systems take both spellings of a name for one.
+    plain = _UNSAFE.sub("_", unicodedata.normalize("NFC", image.sku)).strip(" .")
     cut = plain.encode()[:_NAME_BYTES].decode("utf-8", "ignore")
     # Two SKUs may become the same name, also where capitals count for nothing.
     unlike = cut != image.sku or cut.lower() != cut
-    return f"images/{cut}{f'-{image.image_id.hex[-8:]}' if unlike or not cut else ''}.{format}"
+    own = f"-{image.image_id.hex[-8:]}" if unlike or not cut or _DEVICE.fullmatch(cut) else ""
+    return f"images/{'_' if _DEVICE.fullmatch(cut) else ''}{cut}{own}.{format}"
 
 
 def missing(lost: list[tuple[str, str]]) -> bytes:
