@@ -285,6 +285,13 @@ def test_rows_that_nobody_moves_are_named_while_workers_live(site, name):
     assert all("Restart the workers" in each.remedy for each in stuck)
 
 
+def test_an_image_whose_look_waits_in_the_queue_is_not_stuck(site):
+    living("chores")
+    plant("UPDATE packshot_image SET created_at = created_at - interval '1 hour'")
+    assert Image.objects.filter(state="stored").exists()
+    assert not [each for each in check().problems if each.invariants == "I11"]
+
+
 def test_the_hourly_look_tells_what_it_found_and_keeps_silent_otherwise(site, caplog):
     checking.watch()
     assert not Event.objects.filter(topic="ledger").exists()

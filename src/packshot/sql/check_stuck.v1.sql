@@ -55,5 +55,5 @@ WHERE living.chores AND image.state = 'stored' AND image.created_at < now() - in
     AND NOT EXISTS (
         SELECT 1 FROM procrastinate_jobs AS job
         WHERE job.task_name = 'look' AND job.status IN ('todo', 'doing')
-            AND job.args ->> 'image_id' = image.id::text
+            AND (job.args -> 'image_ids' ? image.id::text)
     )
