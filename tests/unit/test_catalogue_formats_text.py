@@ -127,6 +127,8 @@ def test_prices_are_read_as_meant(written, amount, currency):
         "٣",
         "1,23,456.0",
         "9" * 30,
+        f"{'1' + '.' * 1_000_000}x1",  # a cell may be as long as that, and the pattern tries every way
+        f"12{' ' * 100}EUR",
         "=1+1",
         ".",
         "$",

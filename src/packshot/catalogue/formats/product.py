@@ -22,6 +22,7 @@ ATTRIBUTE_CHARS = 2_000
 ATTRIBUTE_VALUES = 500
 IMAGES = 50
 URL_CHARS = 2_000
+_PRICE_CHARS = 100
 LARGEST_PRICE = Decimal("999999999999.99")
 
 _CENT = Decimal("0.01")
@@ -227,6 +228,8 @@ def parse_price(text: str) -> tuple[Decimal, str | None]:
     digits groups thousands; a lone dot never does.
     """
     words = text.strip()
+    if len(words) > _PRICE_CHARS:  # the pattern's time grows with the square of a cell's length
+        raise ValueError(f"{_short(words)} is not a price")
     match = _PRICE.fullmatch(words)
     if not match:
         raise ValueError(f"{_short(words)} is not a price")
