@@ -146,7 +146,14 @@ def test_the_page_offers_the_four_and_asks_once_at_the_price_on_the_button(desk,
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"quadrant": "5"}, {"quadrant": ""}, {"model": "midjourney-8.1"}, {"model": "x"}]
+    "wrong",
+    [
+        {"quadrant": "5"},
+        {"quadrant": ""},
+        {"quadrant": "9" * 5_000},
+        {"model": "midjourney-8.1"},
+        {"model": "x"},
+    ],
 )
 def test_the_page_refuses_what_is_no_way_on(desk, simulator, settings, admin, wrong):
     grid, _ = grid_of(desk, settings)

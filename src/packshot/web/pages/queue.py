@@ -459,7 +459,7 @@ def follow(request: HttpRequest) -> HttpResponse:
     agreed, chosen = request.POST.get(f"agreed-{model}", ""), request.POST.get("quadrant", "")
     try:
         asked = generate.request(
-            follow_up.of(image, model, int(chosen) if chosen.isdecimal() else 0),
+            follow_up.of(image, model, int(chosen) if chosen.isdecimal() and len(chosen) == 1 else 0),
             actor_of(request),
             request_key=request.POST.get("request_key", "")[:64],
             agreed_micros=int(agreed) if agreed.isdecimal() and len(agreed) < 16 else None,
