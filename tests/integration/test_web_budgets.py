@@ -146,19 +146,21 @@ def test_the_stream_draws_the_list_by_the_pages_own_rows_and_changes_only_for_ad
 
 def test_the_statement_is_a_file_that_no_spreadsheet_runs(admin, provider):
     charge(provider, person="=HYPERLINK(1)")
+    charge(provider, person="\uff1dHYPERLINK(1)")
     answer = admin.get(reverse("statement") + "?by=person")
     assert answer.headers["Content-Type"].startswith("text/csv")
     rows = list(csv.DictReader(io.StringIO(answer.text)))
     assert rows == [
         {
-            "person": "'=HYPERLINK(1)",
+            "person": f"'{sign}HYPERLINK(1)",
             "money": "simulated",
             "charges": "1",
             "corrections": "0",
             "dollars": "0.1",
         }
+        for sign in ("=", "\uff1d")
     ]
-    for query in ("by=moon", "month=nonsense", "month=2026-13"):
+    for query in ("by=moon", "month=nonsense", "month=2026-13", "month=9999-12"):
         assert admin.get(reverse("statement") + f"?{query}").status_code == 404
     assert admin.get(reverse("statement") + "?month=2020-01").text.count("\n") == 1
 

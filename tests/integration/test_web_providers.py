@@ -857,6 +857,13 @@ def test_the_comparison_is_taken_along_as_csv(admin):
     assert (whole["success_rate"], whole["dollars"], whole["dollars_each"]) == ("0.7500", "0.12", "0.04")
 
 
+def test_no_spreadsheet_runs_the_name_of_a_model(admin):
+    build.provider_row("openai")
+    did(model="@cf/black-forest-labs/flux", completed=1, images=1)
+    rows = csv.DictReader(io.StringIO(admin.get(f"{LIST}.csv").text))
+    assert [row["model"] for row in rows] == ["", "'@cf/black-forest-labs/flux"]
+
+
 def test_who_set_a_price_is_in_the_feed(admin):
     build.provider_row("flux")
     build.budget("1")

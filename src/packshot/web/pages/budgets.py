@@ -1,7 +1,5 @@
 """Budgets: what may be spent on what, how far each has come, where its period is likely to end."""
 
-import csv
-import io
 from calendar import monthrange
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +25,7 @@ from packshot.generations.models import Attempt, ProviderRecord, Run
 from packshot.kernel.errors import BadInput
 from packshot.kernel.money import dollars, parse_dollars
 from packshot.ledger import BudgetState, Limit, StatementLine
-from packshot.web import charts, live, words
+from packshot.web import charts, live, sheets, words
 from packshot.web.answers import Toast, answer
 from packshot.web.charts import Drawing
 from packshot.web.jinja import provider_name
@@ -148,7 +146,7 @@ def statement(request: HttpRequest) -> HttpResponse:
             end=datetime.combine(after, datetime.min.time(), zone),
             zone=zone.key,
         )
-    except (BadInput, ValueError):
+    except (BadInput, ValueError, OverflowError):  # a month after which there is none
         raise Http404 from None
     response = HttpResponse(_csv(by, lines), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="packshot-{first:%Y-%m}-{by}.csv"'
@@ -156,25 +154,17 @@ def statement(request: HttpRequest) -> HttpResponse:
 
 
 def _csv(by: str, lines: Sequence[StatementLine]) -> str:
-    stream = io.StringIO()
-    rows = csv.writer(stream)
-    rows.writerow([by, "money", "charges", "corrections", "dollars"])
-    for each in lines:
-        rows.writerow(
-            [
-                _harmless(each.key),
-                "simulated" if each.simulated else "real",
-                each.charges,
-                each.corrections,
-                f"{dollars(each.amount_micros):f}",
-            ]
-        )
-    return stream.getvalue()
-
-
-def _harmless(text: str) -> str:
-    """A name that a spreadsheet would take for a formula is quoted, so that it stays a name."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    rows = [
+        [
+            each.key,
+            "simulated" if each.simulated else "real",
+            each.charges,
+            each.corrections,
+            dollars(each.amount_micros),
+        ]
+        for each in lines
+    ]
+    return sheets.lines([[by, "money", "charges", "corrections", "dollars"], *rows])
 
 
 # -- one budget ------------------------------------------------------------------------------------

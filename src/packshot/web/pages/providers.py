@@ -1,8 +1,6 @@
 """Providers: how each of them does, what it costs, how much of it is in use; and what an administrator
 decides about it: on or off, paused, how much at once, at what price."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -137,12 +135,10 @@ def export(request: HttpRequest) -> HttpResponse:
         return _export_by_category(request)
     days = _days(request)
     rows, done, bills = in_order(reports.providers()), reads.window(days=days).work, reads.billed()
-    stream = io.StringIO()
-    sheet = csv.writer(stream)
-    sheet.writerow(COLUMNS)
+    table: list[Sequence[object]] = [COLUMNS]
     for line in health.lines_of(rows, done, {}, bills):
         figures, (low, high) = line.figures, line.figures.interval or (None, None)
-        sheet.writerow(
+        table.append(
             [
                 line.row.name,
                 line.model,
@@ -151,15 +147,15 @@ def export(request: HttpRequest) -> HttpResponse:
                 figures.completed,
                 figures.failed,
                 *map(_cell, (figures.success_rate, low, high, figures.p50_s, figures.p95_s)),
-                f"{dollars(figures.amount_micros):f}",
-                "" if line.each is None else f"{line.each:f}",
+                dollars(figures.amount_micros),
+                line.each,
                 figures.approved,
-                "" if line.each_approved is None else f"{line.each_approved:f}",
+                line.each_approved,
                 line.off.compared if line.off else "",
                 line.off.off if line.off else "",
             ]
         )
-    response = HttpResponse(stream.getvalue(), content_type="text/csv; charset=utf-8")
+    response = HttpResponse(sheets.lines(table), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="packshot-providers-{days}d.csv"'
     return response
 
