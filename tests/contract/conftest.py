@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,6 +16,35 @@ import pytest
 def specs(shared: Path) -> Path:
     """The folder of provider specifications and recorded bodies."""
     return shared / "provider-specs"
+
+
+class Clock:
+    """Time that passes when the test says so, and not while a slow machine is at something else."""
+
+    def __init__(self) -> None:
+        self._began = time.time()
+        self._passed = 0.0
+
+    def passes(self, seconds: float) -> None:
+        self._passed += seconds
+
+    def time(self) -> float:
+        return self._began + self._passed
+
+    def time_ns(self) -> int:
+        return int(self.time() * 1e9)
+
+    def monotonic(self) -> float:
+        return self._passed
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock that the simulators of this test tell tasks, links and limits by."""
+    hands = Clock()
+    for module in ("flux", "midjourney", "stability", "protocol"):
+        monkeypatch.setattr(f"packshot.simulator.{module}.time", hands)
+    return hands
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,19 +121,22 @@ def test_a_task_validates_from_submission_to_picture(client, simulator, validate
     assert charges(simulator) == [CALL]
 
 
-def test_a_running_task_shows_a_preview_and_its_progress(client, start, validates):
-    simulator = start(speed=1.0, midjourney_latency_s=(1.0, 1.0))
+def test_a_running_task_shows_a_preview_and_its_progress(client, start, clock, validates):
+    simulator = start(speed=1.0, midjourney_latency_s=(10.0, 10.0))
     task = submit(client, simulator).json()["result"]
     seen: dict[str, tuple[str, bool]] = {}
-    while "100%" not in seen:
+    for pause_s in (1.0, 3.0, 3.0, 2.5, 0.0):
         shown = looked(client, simulator, task).json()
         validates("Task", shown)
-        seen.setdefault(shown["progress"], (shown["status"], bool(shown["imageUrl"])))
+        seen[shown["progress"]] = (shown["status"], bool(shown["imageUrl"]))
         if shown["progress"] == "62%":
             preview = pixels(client, shown)
             assert preview.width < 200
             assert shown["buttons"] == []
-        time.sleep(0.02)
+        clock.passes(pause_s)
+    clock.passes(1.0)
+    done = settled(client, simulator, task)
+    seen[done["progress"]] = (done["status"], bool(done["imageUrl"]))
     assert seen == {
         "0%": ("SUBMITTED", False),
         "31%": ("IN_PROGRESS", True),
@@ -312,14 +315,16 @@ def test_what_midjourney_does_not_understand_fails_as_a_task_and_is_given_back(c
     assert charges(simulator) == []
 
 
-def test_a_follow_up_goes_on_from_a_finished_grid_only(client, start):
-    simulator = start(speed=1.0, midjourney_latency_s=(0.5, 0.5))
+def test_a_follow_up_goes_on_from_a_finished_grid_only(client, start, clock):
+    simulator = start(speed=1.0, midjourney_latency_s=(5.0, 5.0))
     task = submit(client, simulator).json()["result"]
     asked = {"taskId": task, "action": "UPSCALE", "index": 1}
     assert submit(client, simulator, "change", **asked).json()["code"] == 4
+    clock.passes(5.1)
     settled(client, simulator, task)
     alone = submit(client, simulator, "change", **asked).json()
     assert alone["code"] == 1
+    clock.passes(5.1)
     settled(client, simulator, alone["result"])
     of_one = {**asked, "taskId": alone["result"]}
     assert submit(client, simulator, "change", **of_one).json()["code"] == 4
@@ -330,9 +335,9 @@ def test_a_follow_up_goes_on_from_a_finished_grid_only(client, start):
 # -- queue ------------------------------------------------------------------------------------------
 
 
-def test_three_run_more_wait_their_turn_and_then_the_queue_is_full(client, start, validates):
+def test_three_run_more_wait_their_turn_and_then_the_queue_is_full(client, start, clock, validates):
     simulator = start(
-        speed=1.0, midjourney_latency_s=(0.4, 0.4), midjourney_concurrent_tasks=2, midjourney_queue=2
+        speed=1.0, midjourney_latency_s=(4.0, 4.0), midjourney_concurrent_tasks=2, midjourney_queue=2
     )
     answers = [submit(client, simulator).json() for _ in range(5)]
     assert [each["code"] for each in answers] == [1, 1, 22, 22, 23]
@@ -341,9 +346,12 @@ def test_three_run_more_wait_their_turn_and_then_the_queue_is_full(client, start
         validates("SubmitResult", answer)
     assert looked(client, simulator, answers[2]["result"]).json()["status"] == "NOT_START"
     assert looked(client, simulator, answers[4]["result"]).content == b"", "its number means nothing"
-    began = time.monotonic()
+    clock.passes(4.1)
+    assert settled(client, simulator, answers[0]["result"])["status"] == "SUCCESS"
+    last = looked(client, simulator, answers[3]["result"]).json()
+    assert last["status"] == "SUBMITTED", "it runs after the first two"
+    clock.passes(4.1)
     assert settled(client, simulator, answers[3]["result"])["status"] == "SUCCESS"
-    assert time.monotonic() - began > 0.3, "it ran after the first two"
     assert len(charges(simulator)) == 4
     assert submit(client, simulator).json()["code"] == 1
 
@@ -373,16 +381,18 @@ def test_a_task_may_never_end_and_can_be_cancelled(client, simulator):
     assert looked(client, simulator, task).json()["status"] == "CANCEL"
 
 
-def test_links_are_sealed_and_die_at_their_age(client, start):
-    simulator = start(midjourney_link_life_s=2.0)
-    done = grid(client, simulator)
+def test_links_are_sealed_and_die_at_their_age(client, start, clock):
+    simulator = start(midjourney_link_life_s=86_400.0)
+    task = submit(client, simulator).json()["result"]
+    clock.passes(1)
+    done = settled(client, simulator, task)
     with httpx.Client(trust_env=False) as stranger:
         assert stranger.get(done["imageUrl"]).status_code == 200, "no secret is wanted"
         forged = done["imageUrl"].replace("hm=", "hm=0")
         assert stranger.get(forged).status_code == 404
         later = done["imageUrl"].replace("ex=", "ex=f")
         assert stranger.get(later).status_code == 404
-        time.sleep(3.1)
+        clock.passes(86_400)
         assert stranger.get(done["imageUrl"]).status_code == 404
 
 
@@ -443,12 +453,15 @@ def until(true: Callable[[], object]) -> None:
 
 
 def test_every_step_is_reported_once_unsigned_and_not_again_when_nobody_takes_it(
-    client, start, told, validates
+    client, start, clock, told, validates
 ):
     url, heard = told
-    simulator = start(speed=1.0, midjourney_latency_s=(2.0, 2.0))
+    simulator = start(speed=1.0, midjourney_latency_s=(1.0, 1.0))
     task = submit(client, simulator, notifyHook=url, state="mine").json()["result"]
-    until(lambda: heard and heard[-1]["status"] == "SUCCESS")
+    for count in range(1, 5):
+        until(lambda: len(heard) == count)  # noqa: B023 # asked in this turn only
+        clock.passes(0.305)
+    until(lambda: heard[-1]["status"] == "SUCCESS")
     time.sleep(0.2)
     steps = [(each["status"], each["progress"]) for each in heard]
     assert steps == [
@@ -474,6 +487,7 @@ def test_a_report_may_get_lost_come_early_or_many_times(client, simulator, told,
     if rule["action"] == "early":
         assert [each["status"] for each in heard] == ["SUCCESS"], "before the answer to the submission"
     settled(client, simulator, task)
+    until(lambda: [each["status"] for each in heard].count("SUCCESS") >= count)
     time.sleep(0.3)
     assert [each["status"] for each in heard].count("SUCCESS") == count
 

@@ -57,7 +57,10 @@ def listener() -> Iterator[Listener]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Door) as server:
+    class Hall(ThreadingHTTPServer):
+        request_queue_size = 128  # fifty may knock before the first is let in
+
+    with Hall(("127.0.0.1", 0), Door) as server:
         heard.url = f"http://127.0.0.1:{server.server_port}/callbacks/an-attempt/its-token"
         thread = threading.Thread(target=server.serve_forever)
         thread.start()

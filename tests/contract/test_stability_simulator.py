@@ -514,13 +514,16 @@ def test_a_filtered_picture_is_a_200_that_looks_fine_until_the_verdict_is_read(
 # -- work that is collected later -------------------------------------------------------------------
 
 
-def test_work_starts_with_a_200_is_a_202_while_it_lasts_and_then_its_picture(client, start, example, spec):
-    simulator = start(stability_later_latency_s=(400.0, 400.0))
+def test_work_starts_with_a_200_is_a_202_while_it_lasts_and_then_its_picture(
+    client, start, clock, example, spec
+):
+    simulator = start(speed=1.0, stability_look_every_s=0.0, stability_later_latency_s=(20.0, 20.0))
     task = creative(client, simulator)
     status, body = example("stability-async-pending-202")
     answer = look(client, simulator, task)
     assert (answer.status_code, answer.json()) == (status, {**body, "id": task})
     assert errors_of(spec, "AsyncPending", answer.json()) == []
+    clock.passes(20.1)
     done = settled(client, simulator, task)
     assert (done.status_code, errors_of(spec, "ImageResult", done.json())) == (200, [])
     (line,) = simulator.bill()
@@ -552,19 +555,22 @@ def test_another_key_sees_nothing_and_neither_does_a_guess(client, simulator):
     assert look(client, simulator, "0" * 64).status_code == 404
 
 
-def test_looks_closer_together_than_ten_seconds_are_turned_away(client, start):
-    simulator = start(stability_look_every_s=500.0, stability_later_latency_s=(10_000.0, 10_000.0))
+def test_looks_closer_together_than_ten_seconds_are_turned_away(client, start, clock):
+    simulator = start(speed=1.0, stability_later_latency_s=(100.0, 100.0))
     task = creative(client, simulator)
     assert [look(client, simulator, task).status_code for _ in range(2)] == [202, 429]
-    time.sleep(0.5)
+    clock.passes(9)
+    assert look(client, simulator, task).status_code == 429
+    clock.passes(10)
     assert look(client, simulator, task).status_code == 202
 
 
-def test_a_result_is_gone_after_its_life(client, start):
-    simulator = start(stability_result_life_s=0.6)
+def test_a_result_is_gone_after_its_life(client, start, clock):
+    simulator = start(stability_look_every_s=0.0, stability_result_life_s=86_400.0)
     task = creative(client, simulator)
+    clock.passes(86_399)
     assert settled(client, simulator, task).status_code == 200
-    time.sleep(0.7)
+    clock.passes(2)
     assert look(client, simulator, task).status_code == 404
 
 
@@ -614,8 +620,11 @@ def test_flux_and_stability_do_not_find_each_others_work_after_a_restart(client,
 def test_how_work_ends_can_be_scripted(client, simulator, rule, status, verdict):
     simulator.set_faults(rule)
     task = creative(client, simulator)
-    time.sleep(0.1)
-    answer = look(client, simulator, task)
+    if status == 202:
+        time.sleep(0.1)  # another one would have ended by now
+        answer = look(client, simulator, task)
+    else:
+        answer = settled(client, simulator, task)
     assert (answer.status_code, answer.json().get("finish_reason")) == (status, verdict)
     assert ("image" in answer.json()) == (rule["action"] == "moderation_output")
 

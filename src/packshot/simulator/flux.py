@@ -45,6 +45,7 @@ from packshot.simulator.protocol import (
     parsed,
     retry_after,
     scripted,
+    until,
 )
 
 _MEDIA_TYPES: dict[str, MediaType] = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
@@ -271,7 +272,7 @@ class Flux:
     async def _report(
         self, url: str, secret: str | None, origin: str, task: Task, *, late_s: float, copies: int
     ) -> None:
-        await asyncio.sleep(task.row.ready_at - time.time())
+        await until(task.row.ready_at)
         if task.drawing is not None:
             await asyncio.wait({task.drawing})
         await asyncio.sleep(late_s)
@@ -366,7 +367,7 @@ class Flux:
         signature = self._signature(task.row.task_id, expires)
         if not hmac.compare_digest(signature.encode(), call.query.get("sig", "").encode()):
             return _blob_error(403, "AuthenticationFailed", "Signature did not match.")
-        if datetime.now(UTC) > datetime.fromisoformat(expires):
+        if time.time() > datetime.fromisoformat(expires).timestamp():
             return _blob_error(
                 403, "AuthenticationFailed", "Signature not valid in the specified time frame."
             )

@@ -38,6 +38,7 @@ from packshot.simulator.protocol import (
     parsed,
     retry_after,
     scripted,
+    until,
 )
 
 Action = Literal["IMAGINE", "UPSCALE", "VARIATION"]
@@ -366,12 +367,12 @@ class Midjourney:
         begins, ends = task.work.started_at, task.row.ready_at
         async with httpx.AsyncClient(trust_env=False, timeout=_REPORT_DEADLINE_S) as client:
             for part, _ in _STEPS if ends > begins else ():
-                await _until(begins + part * (ends - begins))
+                await until(begins + part * (ends - begins))
                 if task.is_running(time.time()):
                     await _tell(client, url, self._shown(origin, task))
             if task.fate == "never_ready":
                 return
-            await _until(ends)
+            await until(ends)
             if task.drawing is not None:
                 await asyncio.wait({task.drawing})
             await asyncio.sleep(late_s)
@@ -597,13 +598,6 @@ def _buttons(task: Task) -> list[dict[str, Any]]:
         {"customId": custom_id, "emoji": "", "label": label, "style": 2, "type": 2}
         for label, custom_id in ids.items()
     ]
-
-
-async def _until(moment: float) -> None:
-    """Sleep until the clock that tasks are told by has come to `moment`."""
-    # One sleep may end before it: sleeps are measured by another clock.
-    while (left_s := moment - time.time()) > 0:  # noqa: ASYNC110 # no event to wait for
-        await asyncio.sleep(left_s)
 
 
 async def _tell(client: httpx.AsyncClient, url: str, shown: dict[str, Any]) -> None:

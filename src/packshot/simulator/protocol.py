@@ -1,5 +1,6 @@
 """What the dialects share: one request in, one answer out, and the world they work in."""
 
+import asyncio
 import hashlib
 import json
 import random
@@ -138,6 +139,13 @@ def retry_after(fault: Rule) -> tuple[tuple[str, str], ...]:
     if fault.retry_after == "date":
         return (("retry-after", formatdate(time.time() + fault.retry_after_s, usegmt=True)),)
     return (("retry-after", str(ceil(fault.retry_after_s))),)
+
+
+async def until(moment: float) -> None:
+    """Sleep until the clock that tasks are told by has come to `moment`."""
+    # One sleep may end before it: sleeps are measured by another clock.
+    while (left_s := moment - time.time()) > 0:  # noqa: ASYNC110 # no event to wait for
+        await asyncio.sleep(left_s)
 
 
 def bad_gateway() -> Answer:
