@@ -69,7 +69,7 @@ def picture(width_px: int = 640, height_px: int = 480) -> InputImage:
     return InputImage("image", "image/png", width_px, height_px, len(content), content)
 
 
-def attempt(deadline_s: float = 5.0) -> AttemptRef:
+def attempt(deadline_s: float = 30.0) -> AttemptRef:
     return AttemptRef(uuid4(), 1, deadline_s)
 
 
@@ -90,7 +90,7 @@ async def ending(call):
         return error
 
 
-def submitted(serving, answering, request: ImageRequest = REQUEST, *, deadline_s: float = 5.0):
+def submitted(serving, answering, request: ImageRequest = REQUEST, *, deadline_s: float = 30.0):
     async def story():
         async with serving(answering) as loopback:
             return await ending(adapter_at(loopback.url).submit(request, attempt(deadline_s))), loopback
@@ -673,7 +673,7 @@ def test_a_late_answer_to_a_submission_leaves_the_charge_unknown(serving, reply)
         await asyncio.sleep(60)
         return reply()
 
-    result, _ = submitted(serving, never, deadline_s=0.2)
+    result, _ = submitted(serving, never, deadline_s=1.0)
     assert (type(result), result.kind) == (Unsure, "timeout")
 
 

@@ -66,7 +66,7 @@ TLS = ssl.create_default_context()  # one for all: each takes longer to make tha
 ATTEMPT = UUID("018f4e6e-0000-7000-8000-00000000beef")
 
 
-def attempt(deadline_s: float = 5.0, callback: CallbackAddress | None = None) -> AttemptRef:
+def attempt(deadline_s: float = 30.0, callback: CallbackAddress | None = None) -> AttemptRef:
     return AttemptRef(ATTEMPT, 1, deadline_s, callback)
 
 
@@ -672,7 +672,7 @@ def test_a_late_answer_to_a_submission_leaves_the_charge_unknown(serving, reply)
         await asyncio.sleep(60)
         return reply()
 
-    error, _ = submitted(serving, never, reference=attempt(0.2))
+    error, _ = submitted(serving, never, reference=attempt(1.0))
     assert (type(error), error.kind) == (Unsure, "timeout")
 
 

@@ -73,11 +73,11 @@ def picture(
 EDIT = replace(REQUEST, inputs=(picture(),))
 
 
-def attempt(deadline_s: float = 5.0) -> AttemptRef:
+def attempt(deadline_s: float = 30.0) -> AttemptRef:
     return AttemptRef(uuid4(), 1, deadline_s)
 
 
-def outcome(serving, answering, request: ImageRequest = REQUEST, *, deadline_s: float = 5.0):
+def outcome(serving, answering, request: ImageRequest = REQUEST, *, deadline_s: float = 30.0):
     """What the adapter makes of the server's answer, and the server with what it was asked."""
 
     async def story():
@@ -704,7 +704,7 @@ def test_a_late_answer_leaves_the_charge_unknown(serving, reply):
         await asyncio.sleep(60)
         return reply()
 
-    result, loopback = outcome(serving, never, deadline_s=0.2)
+    result, loopback = outcome(serving, never, deadline_s=1.0)
     assert (type(result), result.kind, result.charge) == (Unsure, "timeout", "unknown")
     assert len(loopback.asked) == 1
 
