@@ -1,10 +1,17 @@
 """What every test may use. Stories are built with `tests.build`."""
 
+import sys
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# An example may take as long as it takes: how fast a busy machine is, is nobody's mistake. What else
+# Hypothesis holds for right, such as its own settings where CI is set, stays.
+settings.register_profile("steady", settings.default, deadline=None)
+settings.load_profile("steady")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -28,6 +35,21 @@ def the_day_of_the_facts() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def only_loopback(socket_enabled: None) -> None:
     """Tests reach nothing but this machine."""
+
+
+# What a process keeps of rows for a while. They are gone after each test, and their numbers may come again.
+KEPT = (
+    ("packshot.web.pages.overview", "_drawn"),
+    ("packshot.web.live", "_backlogs"),
+    ("packshot.flows.prices", "_kept"),
+)
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept_of_another_test() -> None:
+    for module, name in KEPT:
+        if loaded := sys.modules.get(module):
+            getattr(loaded, name).clear()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
