@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,8 @@ import httpx
 from django.conf import settings
 from django.db import connection
 
+from tests.ports import free_port
+
 
 def database_url() -> str:
     """The address of the database that this test is connected to."""
@@ -25,12 +26,6 @@ def database_url() -> str:
     query = urlencode({"host": place["HOST"]} if place["HOST"].startswith("/") else {})
     host = "" if query else f"{place['HOST']}:{place['PORT'] or 5432}"
     return f"postgresql://{who}@{host}/{quote(place['NAME'], safe='')}" + (f"?{query}" if query else "")
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 class Server:
@@ -67,7 +62,7 @@ class Server:
                     raise AssertionError(f"the server did not start:\n{self.log.read_text()}") from None
                 time.sleep(0.05)
 
-    def stop(self, *, within_s: float = 20) -> float:
+    def stop(self, *, within_s: float = 40) -> float:
         """Ask it to end as a service manager does. Returns how many seconds that took."""
         assert self.process is not None
         begun = time.monotonic()

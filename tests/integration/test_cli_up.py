@@ -17,14 +17,9 @@ from pathlib import Path
 import pytest
 
 from packshot.embedded import Cluster
+from tests.ports import free_port
 
 WITHIN_S = 90.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_until(what: str, done: Callable[[], bool]) -> None:

@@ -5,7 +5,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import stat
 import subprocess
 import sys
@@ -22,6 +21,7 @@ import pytest
 from packshot.embedded import Cluster, NoDatabase, backup, restore
 from packshot.embedded.host import carried_binaries, runnable_binaries, service_account
 from packshot.kernel.errors import BadInput
+from tests.ports import free_port
 
 SOURCE = Path(__file__).parents[2] / "src"
 PACKAGES = Path(psycopg.__file__).parents[1]
@@ -191,9 +191,7 @@ def as_nobody(command: list[str], uid: int | None = None) -> subprocess.Complete
 
 def test_a_first_start_makes_a_database_and_a_second_start_finds_the_same_server(unmade: Cluster) -> None:
     assert unmade.status().data_version is None
-    before = time.monotonic()
     url = unmade.ensure_running()
-    assert time.monotonic() - before < 20  # half a second when nothing else runs
     server = postmaster(unmade)
 
     assert unmade.ensure_running() == url
@@ -237,7 +235,7 @@ def test_stopping_gets_firm_with_a_server_that_does_not_hear(folder: Path, clust
     keep(cluster, "kept")
     server = postmaster(cluster)
     os.kill(server, signal.SIGSTOP)
-    thaw = threading.Timer(1.0, os.kill, [server, signal.SIGCONT])
+    thaw = threading.Timer(3.0, os.kill, [server, signal.SIGCONT])
     thaw.start()
     cluster.stop(patience_s=0.2)
     thaw.join()
@@ -689,9 +687,7 @@ def older_server_over_tls(folder: Path) -> Iterator[str]:
     if AS_ROOT:
         for each in (place, *place.iterdir()):
             os.chown(each, account.uid, account.gid)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
 
     def run(program: str, *arguments: str) -> None:
         subprocess.run(

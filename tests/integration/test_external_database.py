@@ -4,7 +4,6 @@ import os
 import re
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from packshot import sql
+from tests.ports import free_port
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(600)
 
 
 def binaries() -> Path:
@@ -43,9 +43,7 @@ def url() -> Iterator[str]:
     data = folder / "data"
     subprocess.run([programs / "initdb", "-D", data, "-A", "trust", "-U", "postgres", "-E", "UTF8"],
                    check=True, stdout=subprocess.DEVNULL, cwd=folder, **as_user)  # fmt: skip
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     server = subprocess.Popen(
         [programs / "postgres", "-D", data, "-c", "listen_addresses=127.0.0.1", "-p", str(port),
          "-c", f"unix_socket_directories={folder}"],
@@ -81,9 +79,7 @@ def test_migrations_views_and_one_run_work_on_the_systems_postgresql(url):
     import psycopg
 
     folder = Path(tempfile.mkdtemp(prefix="packshot-external-", dir="/var/tmp"))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     environment = {
         **os.environ, "DATABASE_URL": url, "PACKSHOT_DATA": str(folder), "BLOB_URL": "",
         "PACKSHOT_PORT": str(port), "PACKSHOT_LOG_LEVEL": "WARNING",
@@ -98,11 +94,11 @@ def test_migrations_views_and_one_run_work_on_the_systems_postgresql(url):
             assert site.poll() is None, said.read_text()
             assert time.monotonic() < until, f"the site did not come up: {said.read_text()}"
             time.sleep(0.25)
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=30) as answer:
             assert answer.status == 200
         asked = subprocess.run(
             [*program, "generate", "--all-without-image", "--provider", "sandbox", "--yes", "--wait"],
-            env=environment, capture_output=True, text=True, timeout=150, check=False,
+            env=environment, capture_output=True, text=True, timeout=300, check=False,
         )  # fmt: skip
         assert asked.returncode == 0, asked.stdout + asked.stderr
         with psycopg.connect(url, options="-c search_path=packshot") as session:
