@@ -129,16 +129,19 @@ def test_a_judgement_and_a_choice_at_the_same_moment_both_count(judged):
         written.set()
         until_somebody_waits_for_a_row()
         assert not chosen.is_set()
-    chooser.join(20)
+    chooser.join(60)
     assert issue_of(product) == ("rejected" if judged == "review" else "low_score")
 
 
 def until_somebody_waits_for_a_row() -> None:
     with connection.cursor() as cursor:
-        for _ in range(2_000):
+        for _ in range(6_000):
+            # Within a transaction the first look at who is there would be the only one.
+            cursor.execute("SELECT pg_stat_clear_snapshot()")
             cursor.execute(
-                "SELECT count(*), pg_sleep(0.01) FROM pg_locks"
+                "SELECT count(*), pg_sleep(0.01) FROM pg_locks JOIN pg_stat_activity USING (pid)"
                 " WHERE NOT granted AND locktype IN ('transactionid', 'tuple')"
+                " AND datname = current_database()"
             )
             if cursor.fetchone()[0]:
                 return

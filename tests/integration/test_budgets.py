@@ -1,6 +1,7 @@
 """Budgets: made, moved and taken away while money moves; told when they fill; and what was spent, by whom."""
 
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,7 +15,7 @@ from packshot.generations.models import Generation
 from packshot.kernel.errors import BadInput, Refused
 from packshot.kernel.money import micros
 from packshot.ledger import Limit
-from packshot.ledger.models import BudgetWindow
+from packshot.ledger.models import BudgetWindow, Entry
 from tests import build
 from tests.beside import Beside
 
@@ -228,7 +229,11 @@ def test_budgets_made_in_the_middle_of_admissions_and_closes_lose_no_hold(provid
                     if number in (2, 3)
                     else Limit(micros("500"), "run", f"none-{number}", simulated=True)
                 )
-            threading.Event().wait(0.08)
+            # Several calls end between one budget and the next.
+            ended, deadline = Entry.objects.count(), time.monotonic() + 60
+            while Entry.objects.count() < ended + 3 and not troubles:
+                assert time.monotonic() < deadline, "the writers stand still"
+                time.sleep(0.01)
     finally:
         stop.set()
         for each in workers:

@@ -1,7 +1,7 @@
 """A process that is frozen in the middle of a transaction lets go of what it holds, and goes on later."""
 
 import asyncio
-import time
+import threading
 
 import psycopg
 import pytest
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def soon():
-    let_go_after(0.3)
+    let_go_after(1.0)
     yield
     connection_created.disconnect(dispatch_uid="packshot let go")
     connection.close()
@@ -26,30 +26,33 @@ def soon():
 
 def test_others_get_its_locks_and_its_own_work_is_done_again(soon):
     build.provider_row()
-    began = []
+    holds, awake = threading.Event(), threading.Event()
+    tries = 0
 
     def work() -> int:
+        nonlocal tries
         with transaction.atomic():
-            began.append(time.monotonic())
+            tries += 1
             ProviderRecord.objects.select_for_update().get(name="openai")
-            if len(began) == 1:
-                time.sleep(1.0)  # frozen, and then awake
+            if tries == 1:
+                holds.set()
+                assert awake.wait(60), "frozen, and then awake"
             return ProviderRecord.objects.filter(name="openai").update(label="done by the frozen")
 
     async def story() -> int:
         database = Database(threads=1)
         try:
             mine = asyncio.create_task(database.surely(work))
-            await asyncio.sleep(0.1)
-            waited = time.monotonic()
-            async with await psycopg.AsyncConnection.connect(**address()) as other:
+            assert await asyncio.to_thread(holds.wait, 30)
+            async with asyncio.timeout(30), await psycopg.AsyncConnection.connect(**address()) as other:
                 await other.execute("UPDATE packshot_provider SET label = 'done by another'")
-            assert time.monotonic() - waited < 0.8, "it had to wait for the frozen one"
+            awake.set()
             return await mine
         finally:
+            awake.set()
             await database.once(lambda: connection.close())  # the one of its thread
             database.close()
 
     assert asyncio.run(story()) == 1
-    assert len(began) == 2
+    assert tries == 2
     assert ProviderRecord.objects.get(name="openai").label == "done by the frozen"

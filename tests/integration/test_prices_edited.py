@@ -143,12 +143,12 @@ def test_a_later_price_begins_by_itself_for_whoever_has_read_the_ones_before():
     before = requested()
     edit("0.05")
     assert offered().expected_micros == 50_000
-    in_a_moment = timezone.now() + timedelta(milliseconds=300)
+    in_a_moment = timezone.now() + timedelta(seconds=3)
     edit("0.08", valid_from=in_a_moment)
     first = generations.provider_switch("flux").price_edition
     assert offered().expected_micros == 50_000
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_sleep(0.4)")
+        cursor.execute("SELECT pg_sleep(extract(epoch FROM %s - clock_timestamp()) + 0.05)", [in_a_moment])
     assert generations.provider_switch("flux").price_edition > first
     assert offered().expected_micros == 80_000
     (claim,) = admitted()

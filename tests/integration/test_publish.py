@@ -154,7 +154,7 @@ def test_an_undo_that_meets_another_choice_waits_for_it_and_then_leaves_it_alone
         publish.activate(first.pk, ADMIN)
         late.start()
         wait_until_somebody_waits_for_a_lock()
-    late.join(10)
+    late.join(60)
     assert outcome == [publish.Restored(0, 1)]
     assert active(first.product_id) == first.pk != newer.pk
 
@@ -162,7 +162,9 @@ def test_an_undo_that_meets_another_choice_waits_for_it_and_then_leaves_it_alone
 def wait_until_somebody_waits_for_a_lock() -> None:
     """Polls the server, which is the one who knows."""
     with connection.cursor() as cursor:
-        for _ in range(1000):
+        for _ in range(6000):
+            # Within a transaction the first look at who is there would be the only one.
+            cursor.execute("SELECT pg_stat_clear_snapshot()")
             cursor.execute(
                 "SELECT (SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)"
                 " WHERE NOT granted AND datname = current_database()), pg_sleep(0.01)"

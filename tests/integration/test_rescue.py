@@ -5,7 +5,8 @@ from datetime import timedelta
 import psycopg
 import pytest
 import time_machine
-from django.db import connection, transaction
+from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from packshot import generations, ledger
@@ -176,11 +177,11 @@ def test_an_admission_whose_commit_got_lost_is_given_back(provider):
 def test_what_waits_wakes_when_its_time_has_come_by_the_databases_clock(provider, wrong_by):
     (waiting,) = build.asked(provider)
     with transaction.atomic():
-        generations.park({waiting: ("retry", "later")}, look_again_s=0.2)
+        generations.park({waiting: ("retry", "later")}, look_again_s=3600)
     with time_machine.travel(timezone.now() + wrong_by, tick=True):  # this machine's own
         assert upkeep.wake_due() == 0
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_sleep(0.25)")
+        an_hour_passes = F("not_before") - timedelta(seconds=3601)
+        Generation.objects.filter(pk=waiting).update(not_before=an_hour_passes)
         assert upkeep.wake_due() == 1
     assert Generation.objects.get(pk=waiting).wait_reason is None
 

@@ -6,12 +6,14 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from types import SimpleNamespace
 from uuid import UUID
 
 import pytest
 from django.contrib.sessions.models import Session
 from django.db import connection, transaction
 from django.test import Client
+from django.urls import get_resolver
 
 from packshot import events
 from packshot.accounts.models import User
@@ -38,10 +40,12 @@ class Maker:
         self.broken: set[str] = set()
         self.hold = threading.Event()
         self.hold.set()
+        self.called = threading.Event()
 
     def __call__(
         self, keys: Collection[str], happenings: Sequence[Happening], last_id: int, /, *, replay: bool
     ) -> Mapping[str, bytes]:
+        self.called.set()
         self.hold.wait(10)
         for key in keys:
             self.made[key, last_id] += bool(happenings)
@@ -145,10 +149,8 @@ def test_a_reader_hears_at_once_and_not_at_the_next_poll():
     async def scene() -> None:
         async with running(pace=WOKEN_ONLY) as hub, hub.reader("a", "", after=0) as reader:
             await until(listeners)
-            begun = time.monotonic()
             await meanwhile(happen, "one")
             assert await told(hub, reader, "one") == [b"one"]
-            assert time.monotonic() - begun < 2
 
     run(scene())
 
@@ -328,8 +330,9 @@ def test_a_reader_that_joins_while_a_frame_is_being_made_is_told_it_too():
             await meanwhile(happen, "zero")
             await told(hub, first, "zero")
             maker.hold.clear()
+            maker.called.clear()
             await meanwhile(happen, "one")
-            await asyncio.sleep(0.3)  # the frame for "one" is being made now, for key a
+            assert await meanwhile(maker.called.wait, 10)  # the frame for "one" is being made now, for key a
             joining = hub.reader("b", "", after=hub._position)
             late = await joining.__aenter__()
             maker.hold.set()
@@ -436,7 +439,7 @@ def test_a_reader_that_does_not_read_is_told_to_look_again_and_keeps_nobody_wait
                 await meanwhile(happen, f"s{number}")
                 await told(hub, brisk, f"s{number}")
             assert lazy.frames.qsize() <= 8
-            waiting = [await hub.next(lazy, timeout_s=1) for _ in range(lazy.frames.qsize())]
+            waiting = [await hub.next(lazy, timeout_s=10) for _ in range(lazy.frames.qsize())]
             assert waiting[0] == b"RESYNC"
             assert waiting[-1] == b"s29"
 
@@ -475,9 +478,9 @@ def test_closing_ends_every_stream_at_once_and_every_new_one():
         async with running() as hub, hub.reader("a", "", after=0) as reader:
             await meanwhile(happen, "unread")
             hub.close()
-            assert await hub.next(reader, timeout_s=1) is None
+            assert await hub.next(reader, timeout_s=10) is None
             async with hub.reader("a", "", after=0) as late:
-                assert await hub.next(late, timeout_s=1) is None
+                assert await hub.next(late, timeout_s=10) is None
 
     run(scene())
 
@@ -499,7 +502,7 @@ def test_whoever_may_not_stay_is_let_go_and_the_others_are_not():
         ):
             gone.add("ada")
             await meanwhile(hub.check_soon)
-            assert await hub.next(ada, timeout_s=5) is None
+            assert await hub.next(ada, timeout_s=10) is None
             await meanwhile(happen, "one")
             await told(hub, bo, "one")
 
@@ -513,7 +516,7 @@ def test_rights_are_looked_at_again_by_themselves():
 
         often = Pace(check_s=0.1, settle_s=0)
         async with running(may_stay=nobody, pace=often) as hub, hub.reader("a", "ada", after=0) as ada:
-            assert await hub.next(ada, timeout_s=5) is None
+            assert await hub.next(ada, timeout_s=10) is None
 
     run(scene())
 
@@ -525,7 +528,7 @@ def test_rights_that_cannot_be_read_let_nobody_stay():
 
         often = Pace(check_s=0.1, settle_s=0)
         async with running(may_stay=broken, pace=often) as hub, hub.reader("a", "ada", after=0) as ada:
-            assert await hub.next(ada, timeout_s=5) is None
+            assert await hub.next(ada, timeout_s=10) is None
 
     run(scene())
 
@@ -571,6 +574,7 @@ def provider(monkeypatch) -> build.StandIn:
 
 
 def test_the_overview_offers_what_it_follows():
+    get_resolver().url_patterns  # noqa: B018 # reads all pages: each offers its own
     assert live._topics.keys() >= set(ALL.topics)
     assert overview.IMAGES_SHOWN == 10
 
@@ -651,6 +655,8 @@ def test_the_figures_are_sent_at_most_so_often_and_the_last_ones_always(provider
     def load(happenings: Sequence[Happening]) -> None:
         shown.append(len(happenings))
 
+    now = 1000.0
+    monkeypatch.setattr(live, "time", SimpleNamespace(monotonic=lambda: now))
     monkeypatch.setattr(live, "_topics", {"slow": Topic("slow", "read", "", load, every_s=0.3)})
     audience = Audience(("slow",), "viewer", "en")
 
@@ -661,7 +667,7 @@ def test_the_figures_are_sent_at_most_so_often_and_the_last_ones_always(provider
     tick(2)
     tick(3)
     assert shown == [1]
-    time.sleep(0.35)
+    now += 0.35
     tick(0)
     assert shown == [1, 5], "what waited is shown together, with nothing new to push it"
     tick(0)

@@ -54,10 +54,10 @@ def test_what_a_point_means_is_said_in_a_sentence():
 
 
 def test_a_point_does_nothing_while_nobody_armed_the_process():
-    began = time.perf_counter()
+    began = time.process_time()
     for _ in range(100_000):
         fault_point("attempt.committed")
-    assert time.perf_counter() - began < 1, "10 µs each would be felt"
+    assert time.process_time() - began < 1, "10 µs each would be felt"
 
 
 @pytest.mark.parametrize(

