@@ -15,6 +15,14 @@ from packshot.kernel.ids import uuid7
 
 # What its ticket can still bring to an end, by the process that owns it; lines of a batch rest with nobody.
 COLLECTABLE = "(batch_id IS NULL AND (state = 'accepted' OR (state = 'uncertain' AND ticket IS NOT NULL)))"
+# What a claim is read from, by `claims_of`.
+CLAIMS = f"""
+    SELECT attempt.id, attempt.number, attempt.deadline_s, attempt.ticket, {CANDIDATE}
+    FROM packshot_attempt AS attempt
+    JOIN packshot_generation AS generation ON generation.id = attempt.generation_id
+    JOIN packshot_product AS product ON product.id = generation.product_id
+    LEFT JOIN packshot_category AS category ON category.id = product.category_id
+"""
 CLOSED = ("released", "succeeded", "failed_free", "failed_charged", "charged_no_image")
 
 
@@ -433,16 +441,11 @@ def tickets_of(process_id: UUID, attempt_ids: Sequence[UUID]) -> list[Claim]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT attempt.id, attempt.number, attempt.deadline_s, attempt.ticket, {CANDIDATE}
-            FROM packshot_attempt AS attempt
-            JOIN packshot_generation AS generation ON generation.id = attempt.generation_id
-            JOIN packshot_product AS product ON product.id = generation.product_id
-            LEFT JOIN packshot_category AS category ON category.id = product.category_id
-            WHERE attempt.id = ANY(%s) AND attempt.process_id = %s AND {COLLECTABLE}
+            {CLAIMS} WHERE attempt.id = ANY(%s) AND attempt.process_id = %s AND {COLLECTABLE}
             """,
             [list(attempt_ids), process_id],
         )
-        return [_claim(row) for row in decoded(cursor.fetchall(), 3, 13)]
+        return claims_of(cursor.fetchall())
 
 
 def deaths(attempt_ids: Sequence[UUID]) -> dict[UUID, int]:
@@ -540,12 +543,7 @@ def set_aside_tickets(*, generation_id: UUID | None = None, due_only: bool = Fal
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT attempt.id, attempt.number, attempt.deadline_s, attempt.ticket, {CANDIDATE}
-            FROM packshot_attempt AS attempt
-            JOIN packshot_generation AS generation ON generation.id = attempt.generation_id
-            JOIN packshot_product AS product ON product.id = generation.product_id
-            LEFT JOIN packshot_category AS category ON category.id = product.category_id
-            WHERE attempt.state = 'charged_no_image' AND attempt.error_kind = %s
+            {CLAIMS} WHERE attempt.state = 'charged_no_image' AND attempt.error_kind = %s
                 AND attempt.ticket IS NOT NULL
                 AND (%s::uuid IS NULL OR generation.id = %s)
                 AND (NOT %s OR (attempt.closed_at > clock_timestamp() - make_interval(hours => %s)
@@ -556,7 +554,7 @@ def set_aside_tickets(*, generation_id: UUID | None = None, due_only: bool = Fal
             """,
             [_BY_DEATHS, generation_id, generation_id, due_only, LOOKED_FOR_HOURS, LOOKS],
         )
-        return [_claim(row) for row in decoded(cursor.fetchall(), 3, 13)]
+        return claims_of(cursor.fetchall())
 
 
 def count_look(attempt_id: UUID) -> None:
@@ -592,13 +590,17 @@ def _set_looks(attempt_id: UUID, looks: str) -> None:
         )
 
 
-def _claim(row: Sequence[Any]) -> Claim:
-    return Claim(
-        attempt_id=row[0],
-        number=row[1],
-        generation=candidate(row[4:]),
-        deadline_s=row[2],
-        ticket=row[3]["state"],
-        cost_micros=row[3]["cost"],
-        by_callback=row[3].get("by_callback", False),
-    )
+def claims_of(rows: Sequence[tuple[Any, ...]]) -> list[Claim]:
+    """The claims in rows of CLAIMS, each with the ticket that it has."""
+    return [
+        Claim(
+            attempt_id=row[0],
+            number=row[1],
+            generation=candidate(row[4:]),
+            deadline_s=row[2],
+            ticket=row[3]["state"] if row[3] else None,
+            cost_micros=row[3]["cost"] if row[3] else None,
+            by_callback=row[3].get("by_callback", False) if row[3] else False,
+        )
+        for row in decoded(rows, 3, 13)
+    ]

@@ -11,8 +11,7 @@ from uuid import UUID
 from django.db import connection
 from psycopg.types.json import Jsonb
 
-from packshot.generations.attempts import CLOSED, Claim, lock_generations
-from packshot.generations.queue import CANDIDATE, candidate, decoded
+from packshot.generations.attempts import CLAIMS, CLOSED, Claim, claims_of, lock_generations
 from packshot.kernel.ids import uuid7
 
 # Different ones for one attempt. A provider that reports progress sends dozens; the rest is answered and
@@ -186,27 +185,11 @@ def claims(attempt_ids: Sequence[UUID]) -> list[Claim]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT attempt.id, attempt.number, attempt.deadline_s, attempt.ticket, {CANDIDATE}
-            FROM packshot_attempt AS attempt
-            JOIN packshot_generation AS generation ON generation.id = attempt.generation_id
-            JOIN packshot_product AS product ON product.id = generation.product_id
-            LEFT JOIN packshot_category AS category ON category.id = product.category_id
-            WHERE attempt.id = ANY(%s)
+            {CLAIMS} WHERE attempt.id = ANY(%s)
             """,
             [list(attempt_ids)],
         )
-        return [
-            Claim(
-                attempt_id=row[0],
-                number=row[1],
-                generation=candidate(row[4:]),
-                deadline_s=row[2],
-                ticket=row[3]["state"] if row[3] else None,
-                cost_micros=row[3]["cost"] if row[3] else None,
-                by_callback=True,
-            )
-            for row in decoded(cursor.fetchall(), 3, 13)
-        ]
+        return [replace(claim, by_callback=True) for claim in claims_of(cursor.fetchall())]
 
 
 def with_ticket(claim: Claim, state: Mapping[str, Any]) -> Claim:
