@@ -20,9 +20,9 @@ from packshot.reports import ratings
 from packshot.reports.across import Cell, Product, Sought, Total
 from packshot.reports.ratings import FEWEST, Rating
 from packshot.web import sheets
+from packshot.web.controls import Tab
 from packshot.web.health import in_order, model_label
 from packshot.web.pages import products
-from packshot.web.pages.products import Tab
 from packshot.web.security import actor_of, needs
 
 SHOWN_AT_ONCE = 50

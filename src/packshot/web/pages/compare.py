@@ -17,9 +17,9 @@ from packshot.reports import products as reads
 from packshot.reports import voting as rounds
 from packshot.reports.comparing import Compared
 from packshot.web import words
+from packshot.web.controls import Tab
 from packshot.web.jinja import model_name, provider_name
 from packshot.web.pages import products, voting
-from packshot.web.pages.products import Tab
 from packshot.web.security import actor_of, needs
 
 LETTERS = "ABCD"

@@ -28,6 +28,7 @@ from packshot.flows.uploads import Upload
 from packshot.kernel.errors import BadInput
 from packshot.web import live, words
 from packshot.web.answers import Link, Toast, answer, refuse
+from packshot.web.controls import Choice, Tab
 from packshot.web.live import Topic
 from packshot.web.security import actor_of, needs
 from packshot.web.uploads import was_cut
@@ -50,15 +51,6 @@ assert FORMATS.keys() == set(get_args(Format))
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """Something to choose from a list."""
-
-    value: str
-    label: str
-    chosen: bool
-
-
-@dataclass(frozen=True, slots=True)
 class UploadForm:
     """The form as it was filled in, and what was wrong with it, by field."""
 
@@ -76,17 +68,6 @@ class UploadForm:
     @property
     def _options(self) -> tuple[Choice, ...]:
         return (*self.formats, *self.mappings)
-
-
-@dataclass(frozen=True, slots=True)
-class Tab:
-    """One of several views of the same list."""
-
-    label: str
-    url: str
-    count: int
-    current: bool
-    tone: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from packshot.kernel.money import dollars
 from packshot.reports import Happened, ImageTile, Span, Sums, Timeline, reviewing
 from packshot.web import charts, live, words
 from packshot.web.charts import Bucket, Drawing, Level, Scale, Series, Words
+from packshot.web.controls import Tab
 from packshot.web.figures import (
     COUNTS,
     HOURS_SHOWN,
@@ -40,7 +41,6 @@ from packshot.web.figures import (
     read_limit,
 )
 from packshot.web.live import Topic
-from packshot.web.pages.products import Tab
 from packshot.web.periods import SHORT, Period, of_argument, period_of, timeline
 from packshot.web.security import actor_of, needs
 

@@ -22,6 +22,7 @@ from packshot.reports import products as reads
 from packshot.reports.history import STANDINGS, History, Past, history
 from packshot.reports.products import Making, ProductFacts, ProductImage
 from packshot.web import live
+from packshot.web.controls import Choice
 from packshot.web.jinja import provider_name
 from packshot.web.live import Topic
 from packshot.web.pages import generate, products
@@ -44,15 +45,6 @@ class Near:
 
     name: str
     url: str
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """A value of the filter, in words."""
-
-    value: str
-    label: str
-    chosen: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from packshot.flows import publish
 from packshot.kernel.errors import BadInput
 from packshot.reports import attention
 from packshot.web import live
+from packshot.web.controls import Tab
 from packshot.web.live import Topic
 from packshot.web.security import actor_of, needs
 from packshot.web.words import Word
@@ -55,19 +56,6 @@ class Tile:
     product: ListedProduct
     word: Word
     url: str
-
-
-@dataclass(frozen=True, slots=True)
-class Tab:
-    """A choice that is a link."""
-
-    label: str
-    url: str
-    count: int | None = None
-    current: bool = False
-    tone: str = ""
-    icon: str = ""
-    more: bool = False  # there are more than were counted
 
 
 @needs("read")

@@ -19,9 +19,9 @@ from packshot.reports import reviewing
 from packshot.reports.reviewing import Candidate, Shelf
 from packshot.web import live, words
 from packshot.web.answers import Toast, Undo, answer, refuse
+from packshot.web.controls import Tab
 from packshot.web.live import Topic
 from packshot.web.pages import products
-from packshot.web.pages.products import Tab
 from packshot.web.security import actor_of, needs
 
 NEXT_SHOWN = 12  # beside the one that is decided about

@@ -26,6 +26,7 @@ from packshot.kernel.money import dollars
 from packshot.ledger import BudgetState
 from packshot.reports.site import site_facts
 from packshot.web.answers import Toast, Undo, answer, refuse
+from packshot.web.controls import Tab
 from packshot.web.jinja import CHOICES, choices_of
 from packshot.web.security import actor_of, needs
 
@@ -63,17 +64,6 @@ _STORES = {
 }
 
 _form_or_page = require_http_methods(["GET", "HEAD", "POST"])
-
-
-@dataclass(frozen=True, slots=True)
-class Tab:
-    """One page of the settings."""
-
-    label: str
-    url: str
-    current: bool
-    count: None = None
-    tone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -507,7 +497,7 @@ def tab_context(request: HttpRequest, tab: str, context: Mapping[str, object]) -
 def _tabs(request: HttpRequest, current: str) -> Sequence[Tab]:
     role = actor_of(request).role
     return [
-        Tab(label, reverse(name), name == current)
+        Tab(label, reverse(name), current=name == current)
         for name, label, right in _TABS
         if allows(role, right) and (name != "settings_simulator" or uses_simulator())
     ]

@@ -29,6 +29,7 @@ from packshot.kernel.errors import BadInput
 from packshot.reports import wordings
 from packshot.reports.wordings import Result
 from packshot.web.answers import Toast, Undo, answer, refuse
+from packshot.web.controls import Tab
 from packshot.web.security import actor_of, needs
 
 VERSIONS_SHOWN = 20
@@ -47,17 +48,6 @@ FACTS = {
 assert FACTS.keys() == set(prompts.FIELDS)
 
 _form_or_page = require_http_methods(["GET", "HEAD", "POST"])
-
-
-@dataclass(frozen=True, slots=True)
-class Tab:
-    """One of the two lists."""
-
-    label: str
-    url: str
-    count: int
-    current: bool
-    tone: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from packshot.kernel.errors import BadInput
 from packshot.reports import products as reads
 from packshot.reports.voting import Answer
 from packshot.web.answers import Toast, Undo, answer, refuse
+from packshot.web.controls import Tab
 from packshot.web.pages import products
-from packshot.web.pages.products import Tab
 from packshot.web.security import actor_of, needs
 
 LETTERS = "ABCD"
