@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
-from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, expect, sync_playwright
 
 from packshot.accounts.models import User
 from packshot.simulator import Control, SimulatorConfig, running
@@ -26,6 +26,8 @@ ARGUMENTS = [
     "--disable-sync",
     "--no-first-run",
 ]
+# A page of a busy machine may take its time; who waits for what comes, waits no longer than that.
+expect.set_options(timeout=20_000)
 # Everything the policy refuses, from the first moment of each page of the tab.
 WATCH = """
     window.refused = [];

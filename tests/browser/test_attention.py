@@ -98,18 +98,18 @@ def test_the_count_beside_its_place_follows_what_happens_on_whichever_page_one_i
     expect(place).to_have_text("Needs attention4")
     extra = build.product("Elm")
     events.tell([Happening("product", "imported", str(extra.pk))])
-    expect(place).to_have_text("Needs attention5", timeout=8000)
+    expect(place).to_have_text("Needs attention5")
     Product.objects.filter(pk__in=[extra.pk, *(each.pk for each in bare)]).update(
         listed_image_url="https://x.example/y"
     )
     events.tell([Happening("product", "imported", str(extra.pk))])
-    expect(place.locator(".count")).to_be_hidden(timeout=8000)
+    expect(place.locator(".count")).to_be_hidden()
     page.set_viewport_size({"width": 390, "height": 844})
     tab = page.get_by_role("navigation", name="Sections").get_by_role("link", name="Attention")
     expect(tab.locator(".count")).to_be_hidden()
     build.product("Fir")
     events.tell([Happening("product", "imported", str(extra.pk))])
-    expect(tab).to_contain_text("1", timeout=8000)
+    expect(tab).to_contain_text("1")
 
 
 def test_the_list_of_keys_names_only_what_the_page_can_do(needing, server):

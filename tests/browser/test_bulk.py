@@ -52,7 +52,7 @@ def failed(provider: build.StandIn, me: UUID, count: int) -> list[UUID]:
 
 
 def toast(page: Page, words: str | re.Pattern[str]) -> None:
-    expect(page.locator("#toasts [data-words]").last).to_have_text(words, timeout=15_000)
+    expect(page.locator("#toasts [data-words]").last).to_have_text(words)
 
 
 def no_double_click(page: Page) -> None:

@@ -224,9 +224,9 @@ def test_after_a_restart_of_the_server_the_stream_resumes_with_nothing_missed(ov
     claims = story.begin(provider, me)
     story.land(claims[0])
     expect(page.locator(f"{TILE} img")).to_have_count(1)
-    assert server.stop() < 5, "an open stream does not hold up the end"
+    assert server.stop() < 15, "an open stream does not hold up the end"
     page.wait_for_selector(".live[data-state=lost]")
-    expect(page.locator("#lost")).to_be_visible(timeout=8_000)
+    expect(page.locator("#lost")).to_be_visible()
     expect(page.locator("#lost")).to_contain_text("Connection lost at")
     for number, claim in enumerate(claims[1:4]):
         story.land(claim, number=number + 1)
@@ -285,7 +285,7 @@ def test_signing_out_in_one_tab_ends_the_stream_of_the_other(overview, context, 
     overview.get_by_role("button", name="ada").click()
     overview.get_by_role("button", name="Sign out").click()
     overview.wait_for_url("**/accounts/login/")
-    other.wait_for_url("**/accounts/login/?next=%2Fadmin", timeout=15_000)
+    other.wait_for_url("**/accounts/login/?next=%2Fadmin")
 
 
 def test_a_hidden_tab_lets_go_after_a_minute_and_catches_up_when_it_is_seen_again(
@@ -306,9 +306,9 @@ def test_a_hidden_tab_lets_go_after_a_minute_and_catches_up_when_it_is_seen_agai
         )
 
     turn(hidden=True)
-    page.clock.fast_forward(59_000)
+    page.clock.fast_forward(45_000)
     assert page.evaluate(is_open), "a glance at another tab costs no connection"
-    page.clock.fast_forward(2_000)
+    page.clock.fast_forward(16_000)
     page.wait_for_function("document.querySelector('#live')._htmx.sse.reader === null")
     story.ask(provider, 2)
     turn(hidden=False)
@@ -342,8 +342,11 @@ def test_the_chosen_theme_is_kept_and_painted_from_the_first_frame(overview):
     light = page.evaluate(canvas)
     page.get_by_role("button", name="Switch between light and dark").click()
     page.wait_for_function(f"light => {canvas}.startsWith('oklch') && {canvas} !== light", arg=light)
-    page.reload(wait_until="commit")
-    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    page.add_init_script(
+        "requestAnimationFrame(() => (window.first = document.documentElement.dataset.theme))"
+    )
+    page.reload()
+    assert page.evaluate("window.first") == "dark"
     live(page)
     page.keyboard.press("t")
     page.wait_for_function(f"light => {canvas} === light", arg=light)
@@ -358,7 +361,7 @@ def test_a_new_password_is_told_in_a_toast_that_goes_by_itself(overview, server)
     page.fill("#id_password2", new)
     page.get_by_role("button", name="Change password").click()
     expect(page.locator(".toast")).to_have_text("Password changed")
-    expect(page.locator(".toast")).to_have_count(0, timeout=8_000)
+    expect(page.locator(".toast")).to_have_count(0)
 
 
 def test_a_chart_is_saved_as_a_picture_and_as_a_sheet(page, admin, sign_in, provider, me):

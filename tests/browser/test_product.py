@@ -227,10 +227,11 @@ def test_images_are_asked_for_by_keyboard_from_the_prompt(page, product, sign_in
 def test_back_and_sending_again_gets_the_first_answer(page, product, sign_in, server):
     open_page(page, product, sign_in)
     # The request arrives, its answer does not: somebody was faster to leave.
-    page.route("**/generate", lambda route: (route.fetch(), route.abort()))
+    lost = []
+    page.route("**/generate", lambda route: (route.fetch(), route.abort(), lost.append(route)))
     page.locator("#ask [data-spends]").click()
-    page.wait_for_function("document.querySelector('.toast') || true")
-    page.wait_for_timeout(500)
+    while not lost:
+        page.wait_for_timeout(50)
     page.unroute("**/generate")
     page.goto(server.url + "/products")
     page.go_back()

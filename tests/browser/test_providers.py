@@ -41,12 +41,12 @@ def test_what_moves_is_shown_without_loading_the_page_again(providers):
     story.begin(provider, build.process().id, most=2)
     with transaction.atomic():
         events.tell([Happening("generation", "processing", "x")])
-    expect(card.locator("#now-openai")).to_contain_text("2 of 8", timeout=8000)
+    expect(card.locator("#now-openai")).to_contain_text("2 of 8")
     expect(card.locator("#now-openai")).to_contain_text("1 waiting")
     with transaction.atomic():
         generations.pause("openai", kind="no_credit", message="the account is empty")
         events.tell([Happening("provider", "paused", "openai")])
-    expect(page.locator("#cell-openai")).to_contain_text("Paused", timeout=8000)
+    expect(page.locator("#cell-openai")).to_contain_text("Paused")
     expect(card).to_contain_text("The account is empty. Add credit at the provider, then resume it.")
     expect(card.get_by_role("switch")).to_have_attribute("aria-checked", "false")
     assert same_load(page)

@@ -70,7 +70,7 @@ def ids(page: Page) -> list[str]:
 
 
 def toast(page: Page, words: str | re.Pattern[str]) -> None:
-    expect(page.locator("#toasts [data-words]").last).to_have_text(words, timeout=15_000)
+    expect(page.locator("#toasts [data-words]").last).to_have_text(words)
 
 
 def statuses() -> list[str]:
@@ -342,7 +342,7 @@ def test_new_rows_wait_while_somebody_reads_and_counts_go_on(queue, provider, me
     story.ask(provider, 1)
     expect(page.locator("#newer")).to_contain_text("2 newer generations")
     assert ids(page) == before
-    expect(page.get_by_role("link", name=re.compile(r"Pending\s*6"))).to_be_visible(timeout=8_000)
+    expect(page.get_by_role("link", name=re.compile(r"Pending\s*6"))).to_be_visible()
     page.locator("#newer").click()
     expect(page.locator(ROW)).to_have_count(6)
     expect(box(page, before[1])).to_be_checked()
@@ -360,7 +360,7 @@ def test_only_what_fits_the_filter_comes_in_and_what_stops_fitting_goes(queue, p
     assert ids(page)[0] == str(fresh[0])
     generate.retry(fresh, build.EDITOR)
     expect(row(page, fresh[0])).to_have_attribute("data-status", "pending")
-    expect(page.locator(ROW)).to_have_count(1, timeout=9_000)
+    expect(page.locator(ROW)).to_have_count(1)
 
 
 def test_an_empty_list_fills_by_itself(queue, provider, me):
