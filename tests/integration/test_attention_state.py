@@ -116,7 +116,7 @@ def test_a_judgement_and_a_choice_at_the_same_moment_both_count(judged):
 
     def choose() -> None:
         try:
-            written.wait(20)
+            written.wait(60)
             Product.objects.filter(pk=product.pk).update(active_image=image)
             chosen.set()
         finally:

@@ -265,7 +265,7 @@ def test_an_admission_that_waited_for_the_edit_is_made_at_the_new_price():
         thread.start()
         thread.join(0.5)
         assert thread.is_alive(), "it waits for the provider's row"
-    thread.join(20)
+    thread.join(60)
     (claim,) = claims
     assert (claim.generation.id, claim.generation.expected_micros) == (waits.id, 50_000)
 

@@ -122,7 +122,7 @@ def test_of_two_people_who_choose_at_once_the_later_counts_and_both_choices_are_
 
     def choose(chosen: Image, who: Actor, gate: threading.Barrier) -> None:
         try:
-            gate.wait(10)
+            gate.wait(60)
             publish.activate(chosen.pk, who)
         except BaseException as problem:
             failed.append(problem)
@@ -140,7 +140,7 @@ def test_of_two_people_who_choose_at_once_the_later_counts_and_both_choices_are_
         for each in people:
             each.start()
         for each in people:
-            each.join(30)
+            each.join(60)
         assert failed == []
         told = [each for each in events.since(started) if each.kind == "activated"]
         # One after the other: what the second replaced is what the first chose, and the second is what shows.
@@ -159,7 +159,7 @@ def test_a_choice_and_an_archiving_at_once_leave_no_image_in_public(provider):
 
     def choose() -> None:
         try:
-            gate.wait(10)
+            gate.wait(60)
             publish.activate(made.pk, PAT)
         except BadInput as problem:
             assert "archived" in str(problem)
@@ -168,7 +168,7 @@ def test_a_choice_and_an_archiving_at_once_leave_no_image_in_public(provider):
 
     person = threading.Thread(target=choose)
     person.start()
-    gate.wait(10)
+    gate.wait(60)
     retire.archive([made.product_id], EDITOR)
-    person.join(30)
+    person.join(60)
     assert delivery.find(sku, "*/*", 640) is None

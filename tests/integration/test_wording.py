@@ -233,7 +233,7 @@ def test_of_two_who_move_the_label_at_once_the_second_is_told():
 
     def use(number: int) -> int | MoveRow:
         try:
-            together.wait(10)
+            together.wait(60)
             return wording.use(oils, number, Actor(None, f"who wants {number}", "editor"), in_use=1)[0].number
         except LabelMoved as problem:
             return problem.move
