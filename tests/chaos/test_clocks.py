@@ -18,7 +18,7 @@ from packshot.simulator.faults import share_out
 from tests.chaos.checker import check, unexplained
 from tests.chaos.harness import Site, asked, seed, wait_for
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900)]
 
 DAY_S = 86_400.0
 PRODUCTS = 60

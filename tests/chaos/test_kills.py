@@ -14,7 +14,7 @@ from tests.chaos.checker import check, unexplained
 from tests.chaos.harness import Fallen, Site, children_of, seed, wait_for
 from tests.chaos.harness import asked as prepared
 
-pytestmark = pytest.mark.chaos
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900)]
 
 PRODUCTS = 250
 ROUNDS = 3
@@ -210,7 +210,7 @@ def test_a_request_repeated_with_one_key_through_a_kill_makes_one_set_of_generat
 
 
 def test_a_pay_process_that_is_asked_to_end_leaves_its_tickets_to_the_next_and_nothing_uncertain():
-    with Site(speed=0.5) as site:
+    with Site(speed=0.2) as site:
         skus = asked(site, 40, seats={"flux": 40})
         site.client.call("ask", provider="flux", key="forty-tickets", skus=skus)
         worker = site.work()

@@ -187,10 +187,11 @@ def test_connections_to_the_database_that_are_reset_at_any_moment_lose_nothing(w
     wires.ask(30)
     wires.work()
     wires.work()
-    reset = 0
-    for _ in range(12):
+    reset, blows, until = 0, 0, time.monotonic() + 20
+    while blows < 12 or (reset <= 12 and time.monotonic() < until):  # a busy machine is slow to connect
         time.sleep(wires.chance.uniform(0.02, 0.2))
         reset += wires.database.reset(most=wires.chance.choice([1, 2, None]))
+        blows += 1
     assert reset > 12
     wires.verify(f"{reset} resets", took_s=wires.recover())
 

@@ -10,7 +10,7 @@ import pytest
 from tests.chaos.checker import check, unexplained
 from tests.chaos.harness import Site, asked, stands_still, wait_for
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900)]
 
 # Where a call may stand, and whether its request may still reach the provider from there.
 STEPS = {

@@ -20,17 +20,18 @@ import pytest
 from packshot.kernel.faults import POINTS
 from tests.chaos.checker import check, unexplained
 from tests.chaos.harness import (
+    PATIENCE,
     Fallen,
     Site,
     catalogue,
-    free_port,
     is_alive,
     seed,
     stands_still,
     wait_for,
 )
+from tests.ports import free_port
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(1800)]
 
 # The provider that stands for each kind, and who passes its points.
 KINDS = {"direct": "openai", "ticket": "flux", "callback": "flux"}
@@ -118,7 +119,7 @@ class Sweep:
         """Give them work until each has died at its point; note what each left, before others touch it."""
         falling = {each.pid: each for each in armed}
         hungry_at = time.monotonic() + 2
-        until = time.monotonic() + 60
+        until = time.monotonic() + PATIENCE * 60
         while falling:
             for pid, each in list(falling.items()):
                 if not is_alive(pid):
