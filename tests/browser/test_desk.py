@@ -25,7 +25,7 @@ def me() -> object:
     return build.process().id
 
 
-def until(page: Page, holds: str, *, within_s: float = 10) -> None:
+def until(page: Page, holds: str, *, within_s: float = 30) -> None:
     """Wait for a condition of the page. (Playwright's own way to needs eval, which the policy refuses.)"""
     deadline = time.monotonic() + within_s
     while not page.evaluate(holds):
@@ -97,6 +97,7 @@ def test_the_palette_waits_while_a_question_is_asked(overview: Page):
 
 def test_between_light_and_dark_nothing_fades_in_its_own_time(overview: Page):
     page = overview
+    page.emulate_media(reduced_motion="no-preference")
     page.evaluate("window.faded = 0; addEventListener('transitionrun', () => window.faded++, true)")
     page.keyboard.press("t")
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
@@ -198,7 +199,9 @@ def test_focus_is_never_hidden_under_the_bars(overview: Page, provider, me):
 
 def test_a_toast_waits_while_it_is_looked_at_and_goes_when_dismissed(overview: Page):
     page = overview
+    # From here on time passes when it is told to, and not while a busy browser is at something else.
     page.clock.install()
+    page.clock.pause_at(page.evaluate("Date.now()") / 1000 + 60)
     page.evaluate(
         """() => {
             const toast = document.getElementById("toast-ok").content.firstElementChild.cloneNode(true);
@@ -238,6 +241,21 @@ def test_what_i_asked_for_is_told_when_it_has_ended_and_what_others_asked_for_is
     assert page.evaluate("JSON.parse(sessionStorage.getItem('packshot:asked'))") == []
 
 
+# -- the live dot --------------------------------------------------------------------------------
+
+
+def test_the_live_dot_pulses_for_what_arrives_and_rests_otherwise(overview: Page, provider, me):
+    page = overview
+    live(page)
+    page.emulate_media(reduced_motion="no-preference")
+    states = "document.querySelector('.live').getAnimations({subtree: true}).map((each) => each.playState)"
+    until(page, f"{states}.join() === 'finished'")
+    build.asked(provider, 1)
+    story.begin(provider, me)
+    until(page, f"{states}.join() === 'running'")
+    until(page, f"{states}.join() === 'finished'")
+
+
 # -- a lost connection ---------------------------------------------------------------------------
 
 
@@ -262,7 +280,7 @@ def test_without_the_connection_nothing_can_be_bought_and_with_it_again_it_can(o
     buy.click(force=True)
     expect(page.locator(".toast")).to_have_text("Connection lost. Nothing was sent.")
     assert page.evaluate("window.sent") == 0
-    expect(page.locator("#lost")).to_be_visible(timeout=8000)
+    expect(page.locator("#lost")).to_be_visible()
     server.start()
     live(page)
     expect(page.locator("#lost")).to_be_hidden()

@@ -54,6 +54,9 @@ const showState = (stream) => {
   const refused = (status) => status === 401 && (location.reload(), true);
 
   stream.addEventListener("htmx:sse:after:connection", found);
+  stream.addEventListener("htmx:sse:after:message", () => {
+    for (const pulse of pill.getAnimations({ subtree: true })) if (pulse.playState === "finished") pulse.play();
+  });
   stream.addEventListener("htmx:sse:before:connection", ({ detail }) => detail.connection.attempt > 0 && lost());
   stream.addEventListener("htmx:sse:error", ({ detail }) => {
     lost();
