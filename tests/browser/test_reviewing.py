@@ -71,3 +71,19 @@ def test_many_are_rejected_at_once_for_one_reason(reviewing, images):
     expect(reviewing.locator(".toast")).to_contain_text("2 images rejected")
     expect(reviewing.locator(".tile")).to_have_count(2)
     assert Review.objects.filter(current=True, reason="bad background").count() == 2
+
+
+def test_a_refused_press_is_told_in_the_words_of_the_site(reviewing):
+    toast = reviewing.locator(".toast.bad").last
+    # Whoever signed in again in another tab has another token; the role is as it was.
+    reviewing.context.clear_cookies(name="packshot-csrf")
+    reviewing.keyboard.press("a")
+    expect(toast).to_contain_text("This form is too old. Nothing was changed. Load the page again")
+    # A proxy that gave up does not know what was done.
+    reviewing.route(
+        "**/review/decide",
+        lambda route: route.fulfill(status=502, content_type="text/html", body="<h1>Bad gateway</h1>"),
+    )
+    reviewing.keyboard.press("a")
+    expect(toast).to_contain_text("Load the page again to see whether it was done")
+    assert not Review.objects.exists()

@@ -39,6 +39,8 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
 
 
 def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    if not wants_page(request):
+        return _plain(Trouble(403, "lock", "Not allowed for your role", "Nothing was changed."))
     return _answer(
         request,
         Trouble(
@@ -59,7 +61,8 @@ def stale_form(request: HttpRequest, reason: str = "") -> HttpResponse:
             403,
             "shield-alert",
             "This form is too old",
-            "Nothing was changed. Go back, load the page again and send it once more.",
+            f"Nothing was changed. {'Go back, load' if wants_page(request) else 'Load'} the page again and "
+            "send it once more.",
         ),
     )
 

@@ -81,10 +81,11 @@ const filterSoon = ({ target }) => {
 
 /* What failed on the way: the page says it, since a refused answer is not shown in its place. */
 const told = ({ detail }) => {
-  const status = detail.ctx?.response?.status;
+  const { status, headers } = detail.ctx?.response ?? {};
   if (detail.ctx?.sourceElement?.id === "live" || status === 422) return;
   if (status === 401) location.reload();
-  else if (status === 403) say("Not allowed for your role. Nothing was changed.");
   else if (status === 404) say("It is not there any more. Load the page again.");
+  else if (headers?.get("content-type")?.startsWith("text/plain")) say(detail.ctx.text); // the site's own words
+  else if (status >= 500) say("That did not work. Load the page again to see whether it was done.");
   else if (status >= 400) say("That did not work. Nothing was changed; try again.");
 };
