@@ -289,10 +289,15 @@ def test_an_unknown_price_is_said_and_never_shown_as_nothing(client, provider, p
 
 
 def test_the_budget_says_how_many_fit_now(client, provider, product):
-    build.budget("0.05")
-    quoted = client.post("/generate/quote", form_of(client, product, images="4"), headers=HX).text
-    assert re.search(r"[01] of 4 fit the budget now; the rest waits.", quoted)
-    assert "$0.05 left" in quoted
+    def quoted(limit: str, images: str) -> str:
+        build.budget(limit)
+        return client.post("/generate/quote", form_of(client, product, images=images), headers=HX).text
+
+    assert "1 of 4 fits the budget now; the rest waits." in quoted("0.05", "4")
+    assert "$0.05 left" in quoted("0.05", "4")
+    assert "2 of 4 fit the budget now; the rest waits." in quoted("0.10", "4")
+    assert "None of the 4 fits the budget now; they wait." in quoted("0.01", "4")
+    assert "It does not fit the budget now, and waits." in quoted("0.01", "1")
 
 
 def test_real_money_without_a_limit_cannot_be_asked_for(client, product):

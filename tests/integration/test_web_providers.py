@@ -10,6 +10,7 @@ import pytest
 from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
 
 from packshot import events, generations, ledger, preferences, reports
@@ -380,6 +381,7 @@ def test_current_use_stands_beside_the_limits(admin):
     assert "At once 3 of 8" in said
     assert "Per minute 4 of 600" in said
     assert "2 waiting $0.04 today, simulated" in said
+    assert f'href="{reverse("queue")}?status=pending&amp;provider=openai"' in admin.get(LIST).text
     build.provider_row("flux")
     assert reads.use()["flux"].last_minute is None, "nothing to hold it against"
     assert "no limit" in part(admin.get(LIST).text, "now-flux")

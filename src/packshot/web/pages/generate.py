@@ -1232,11 +1232,7 @@ def price(
         seconds=max((_seconds(each, able[each.provider]) for each in offers), default=None),
         left=_left(spending, now.budgets) if asks_now else "",
         because=next((each.because for each in offers if each.because), "") if asks_now else "",
-        short=(
-            f"{count(room.fits)} of {count(room.asked)} fit the budget now; the rest waits."
-            if room and room.fits < room.asked
-            else ""
-        ),
+        short=_short(room.fits, room.asked) if room and room.fits < room.asked else "",
         problem=problem,
         missing=tuple(missing.values())[:3],
         missing_count=len(missing),
@@ -1270,6 +1266,15 @@ def _amount(micros: int | None, images: int) -> str:
         return "free"
     value = dollars(micros)
     return price_words(value) if images == 1 or value < 1 else money(value)
+
+
+def _short(fits: int, asked: int) -> str:
+    """That not all of it can begin now."""
+    if asked == 1:
+        return "It does not fit the budget now, and waits."
+    if not fits:
+        return f"None of the {count(asked)} fits the budget now; they wait."
+    return f"{count(fits)} of {count(asked)} {'fits' if fits == 1 else 'fit'} the budget now; the rest waits."
 
 
 def _note(expected: int | None, ceiling: int | None, images: int) -> str:
