@@ -337,6 +337,8 @@ def test_everything_wrong_with_a_header_is_listed_at_once(tmp_path):
     assert len(refusal.value.problems) == 2
     assert "no column for sku" in str(refusal.value)
     assert "no column for name" in str(refusal.value)
+    # In the browser nobody can send a mapping: where one can be given is said.
+    assert "packshot import FILE --mapping MAPPING" in str(refusal.value)
     assert "The file has these columns: Farbe, Preis, Farbe." in str(refusal.value)
 
 

@@ -104,7 +104,8 @@ def _bound(mapping: FieldMapping, table: Table, positions: Mapping[str, list[int
         raise Unreadable(
             f"The columns do not fit: {'; '.join(problems)}. "
             f"The file has these columns: {table.named()}. "
-            "Rename them, or say which is which in a mapping file (docs/import.md).",
+            "Rename them, or say which is which in a file of your own: "
+            "packshot import FILE --mapping MAPPING (docs/import.md).",
             row=table.header_row,
             problems=tuple(problems),
         )
