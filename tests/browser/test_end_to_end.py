@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,7 +19,9 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+from tests.ports import free_port
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 
 class Site:
@@ -29,9 +30,7 @@ class Site:
     def __init__(self, *, timer_scale: int = 5) -> None:
         self.data = Path(tempfile.mkdtemp(prefix="packshot-story-", dir="/var/tmp"))
         self.data.chmod(0o755)  # as root the database runs as another user, who must be able to pass
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = {
             **{name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "BLOB_URL")},
@@ -76,7 +75,7 @@ class Site:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=240,
             check=False,
         )
         assert done.returncode == 0, f"packshot {arguments}: {done.stdout}{done.stderr}"
@@ -152,7 +151,7 @@ def test_a_newcomer_imports_asks_and_watches_every_image_land(site: Site, browse
     skus = [product["sku"] for product in json.loads(site.run("products", "list", "--limit", "20", "--json"))]
     site.run("generate", "--sku", ",".join(skus[:10]), "--provider", "openai", "--yes")
     site.run("generate", "--sku", ",".join(skus[10:20]), "--provider", "flux", "--yes")
-    until = time.monotonic() + 90
+    until = time.monotonic() + 240
     while len(landed(page)) < 20:
         assert time.monotonic() < until, f"only {len(landed(page))} of 20 landed; {site.log.read_text()}"
         page.wait_for_timeout(100)
@@ -171,7 +170,7 @@ def test_a_newcomer_imports_asks_and_watches_every_image_land(site: Site, browse
     before = set(landed(page))
     os.kill(site.web_process(), signal.SIGKILL)
     site.run("generate", "--sku", ",".join(skus[:5]), "--provider", "sandbox", "--yes", "--wait")
-    site.wait_until_up(60)
+    site.wait_until_up()
     finished = json.loads(site.run("queue", "list", "--provider", "sandbox", "--limit", "50", "--json"))
     expected = {f"generation-{row['id']}" for row in finished if row["status"] == "completed"}
     assert len(expected) == 5
