@@ -31,7 +31,6 @@ class Timers:
     let_go_s: float = 30.0  # a transaction in which nothing happens is ended by the server
     poll_s: float = 1.0
     look_again_s: float = 60.0
-    drain_s: float = 30.0
     gather_s: float = 10.0  # between two orders of what may come by tomorrow: the more of it goes together
     batch_look_s: float = 60.0  # between two looks at a batch
     arrival_s: float = 600.0  # how long an order whose answer got lost may still be on its way

@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Self
 from urllib.parse import quote as url_quote
 from urllib.parse import urljoin
 
@@ -62,7 +62,6 @@ from packshot.providers.midjourney_words import plain, written
 from packshot.providers.prices import midjourney_examples
 from packshot.providers.redact import redacted, scrubbed
 
-Speed = Literal["default", "fast", "turbo", "relax"]
 _PREFIXES: Mapping[str, str] = {"default": "", "fast": "/mj-fast", "turbo": "/mj-turbo", "relax": "/mj-relax"}
 
 _SUBMIT_DEADLINE_S = 60  # the proxy takes the order; with pictures it uploads them first
