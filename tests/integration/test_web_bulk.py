@@ -546,3 +546,15 @@ def test_the_request_key_of_a_question_is_its_own(provider, me, editor):
     scope = {"all": "1", "status": "failed"}
     keys = {fields(editor.post(f"{QUEUE}/retry", scope, headers=HTMX).text)["key"][0] for _ in range(2)}
     assert len(keys) == 2 and uuid4().hex not in keys
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "called"),
+    [
+        ("flux", "flux-2-pro", "FLUX.2 pro"),
+        ("openai", "gpt-image-2", "OpenAI GPT Image 2"),
+        ("midjourney", "Midjourney 8.1", "Midjourney 8.1"),
+    ],
+)
+def test_no_question_names_a_provider_twice(provider, model, called):
+    assert page._called(provider, model) == called

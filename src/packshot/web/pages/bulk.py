@@ -238,6 +238,12 @@ def _chosen(request: HttpRequest) -> Chosen:
 # -- what is asked first ---------------------------------------------------------------------------------
 
 
+def _called(provider: str, model: str) -> str:
+    """A model with its provider, whose name some models carry in front of their own."""
+    house, name = provider_name(provider), model_name(model, provider)
+    return name if name.startswith(house) else f"{house} {name}"
+
+
 def _question(seen: Preview, chosen: Chosen) -> Question:
     number, price = seen.count, seen.expected_micros
     cost = "" if price is None or not seen.lines else f" {words.money(dollars(price))}"
@@ -248,7 +254,7 @@ def _question(seen: Preview, chosen: Chosen) -> Question:
             sentences[0] += " back into the queue and pay for another attempt each."
             title, button = f"Retry {title}?", f"Retry {button}"
         case "hand_over":
-            whom = f"{provider_name(seen.order.provider)} {model_name(seen.order.model, seen.order.provider)}"
+            whom = _called(seen.order.provider, seen.order.model)
             them = "it" if number == 1 else f"all {words.count(number)}"
             sentences[0] = f"{whom} is asked anew for {them}; what failed stays as it is."
             title, button = f"Retry {title} with {whom}?", f"Ask for {words.many(number, 'image')}{cost}"
