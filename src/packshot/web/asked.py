@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode
 from uuid import UUID
 
-from django.urls import reverse
-
 from packshot.accounts import Actor
 from packshot.generations.models import GENERATION_STATUSES
 from packshot.kernel.errors import BadInput
 from packshot.reports.actions import ViewRow
 from packshot.reports.finding import SORTS, Facet, Filter, Sort, age_of, cost_of
 from packshot.web import words
+from packshot.web.addresses import address_of
 from packshot.web.jinja import model_name, provider_name
 
 LONGEST_TEXT = 100
@@ -91,7 +90,7 @@ class Asked:
         query = urlencode({each: values[each] for each in names if values.get(each)})
         if not query and name == "queue" and self.has_default:
             query = "view=none"
-        return reverse(name, args=arguments) + (f"?{query}" if query else "")
+        return address_of(name, *arguments) + (f"?{query}" if query else "")
 
     @property
     def first_page(self) -> bool:

@@ -14,9 +14,10 @@ from importlib.resources.abc import Traversable
 
 import brotli
 from django.http import Http404, HttpRequest, HttpResponse
-from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
+
+from packshot.web.addresses import address_of
 
 MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -120,7 +121,7 @@ def static(path: str) -> str:
     """The address of one of our files; a name that does not exist is a mistake in a template."""
     if path not in assets().by_path:
         raise LookupError(f"web/static has no {path}")
-    return reverse("static", args=[assets().version, path])
+    return address_of("static", assets().version, path)
 
 
 @require_safe

@@ -20,6 +20,7 @@ from packshot.catalogue import PHOTO
 from packshot.flows.desk import quoting, uses_simulator
 from packshot.kernel.money import dollars
 from packshot.web import words
+from packshot.web.addresses import address_of
 from packshot.web.answers import toast_of
 from packshot.web.assets import static
 from packshot.web.security import actor_of
@@ -63,7 +64,7 @@ def environment(**options: Any) -> Environment:
     options |= {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
     environment = Environment(**options)  # noqa: S701 - the backend passes autoescape=True
     environment.globals |= {
-        "url": lambda name, *args: reverse(name, args=args),
+        "url": address_of,
         "static": static,
         "media": media,
         "icon": icon,

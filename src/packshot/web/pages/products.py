@@ -18,6 +18,7 @@ from packshot.flows import publish
 from packshot.kernel.errors import BadInput
 from packshot.reports import attention
 from packshot.web import live
+from packshot.web.addresses import address_of
 from packshot.web.controls import Tab
 from packshot.web.live import Topic
 from packshot.web.security import actor_of, needs
@@ -145,7 +146,7 @@ def tile(product: ListedProduct) -> Tile:
 def product_url(sku: str, product_id: UUID) -> str:
     """Where a product's page is. Browsers take dots between slashes for a way up: such a SKU goes by id."""
     by_dots = any(part in (".", "..") for part in sku.split("/"))
-    return reverse("product", args=[product_id if by_dots else sku])
+    return address_of("product", product_id if by_dots else sku)
 
 
 def address(sought: Sought, **more: object) -> str:

@@ -31,6 +31,7 @@ from packshot.reports.categories import ASKED_AT_MOST, ByCategory, by_category
 from packshot.reports.health import NOTHING, Figures, Work
 from packshot.web import by_category as categories
 from packshot.web import health, live, sheets
+from packshot.web.addresses import address_of
 from packshot.web.answers import Toast, Undo, answer, refuse
 from packshot.web.health import Now, Off, in_order
 from packshot.web.live import Topic
@@ -501,7 +502,7 @@ def _price_cell(name: str, line: prices.Line, zone: ZoneInfo) -> PriceCell:
         line.published,
         line.own,
         line.own.valid_from.astimezone(zone).date() if line.own else None,
-        f"{reverse('provider_price', args=[name])}?{query}",
+        f"{address_of('provider_price', name)}?{query}",
     )
 
 
