@@ -187,6 +187,7 @@ def health(rows: Sequence[ProviderRow], hours: Timeline) -> list[Health]:
     ]
 
 
+@words.said_once
 def hour_bucket(starts_at: datetime, ends_at: datetime, zone: str) -> Bucket:
     """`15:00` and `22 Nov, 15:00 to 16:00`; with its zone in the night when an hour comes twice."""
     start, end = starts_at.astimezone(ZoneInfo(zone)), ends_at.astimezone(ZoneInfo(zone))
@@ -196,6 +197,7 @@ def hour_bucket(starts_at: datetime, ends_at: datetime, zone: str) -> Bucket:
     return Bucket(tick, f"{name} {start.tzname()}" if twice else name)
 
 
+@words.said_once
 def day_bucket(starts_at: datetime, zone: str, days: int = 1) -> Bucket:
     """`22 Nov` and `Sun 22 Nov`; of several days the first and the last."""
     start = starts_at.astimezone(ZoneInfo(zone))
