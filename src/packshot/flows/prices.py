@@ -322,11 +322,14 @@ def _line(priced: _Priced, key: str, own: Sequence[Price]) -> Line:
     wanted = choices_of(key)
     shapes = (wanted[_SHAPE],) if _SHAPE in wanted else priced.card.shapes
     published = _by_shape(priced, wanted, shapes)
+    of_model = [each for each in own if each.model == priced.card.id]
     now, decides = [], []
     for shape, theirs in published.items():
-        chosen = _chosen(_asking(priced, wanted, shape), priced.card)
-        # Of what the line leaves open, any choice is as good as the default.
-        price = _deciding(own, priced.card.id, chosen)
+        price = None
+        if of_model:
+            # Of what the line leaves open, any choice is as good as the default.
+            chosen = _chosen(_asking(priced, wanted, shape), priced.card)
+            price = _deciding(of_model, priced.card.id, chosen)
         now.append(theirs if price is None else _of_site(price, 1))
         decides.append(price)
     return Line(
