@@ -34,6 +34,8 @@ _SPACES = re.compile(r"\s+")
 
 def cleaned(text: str) -> str:
     """`text` with LF line ends and without characters that cannot be seen or stored, in Unicode's form C."""
+    if text.isascii() and text.isprintable():
+        return text
     text = _LINE_ENDS.sub("\n", text)
     text = _INVISIBLE.sub("", text)
     text = _HALF_CHARACTERS.sub("\ufffd", text)
