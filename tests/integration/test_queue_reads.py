@@ -21,6 +21,7 @@ from packshot.kernel.errors import Refused, TryLater, Unsure
 from packshot.kernel.ids import uuid7
 from packshot.reports import finding, monitor
 from packshot.reports.monitor import Filter
+from packshot.reports.sql import IMAGE_COST
 from tests import build
 from tests.browser import story
 from tests.history import History
@@ -115,6 +116,45 @@ def test_a_text_that_most_products_contain_is_listed_and_not_counted(provider, m
     assert monitor.listing(Filter(text="no such thing")).tally.of() == 0
     matched = monitor.matching(Filter(text="hemp seed"), ["pending"], limit=100)
     assert [each.id for each in matched] == newest_first[::-1]
+
+
+def test_prompts_are_not_looked_through_where_each_row_is_asked_anyway_and_still_found(provider, monkeypatch):
+    by_name = build.asked(provider, 8)
+    (by_prompt,) = build.asked(provider)
+    Generation.objects.filter(id=by_prompt).update(prompt="Hemp seed beside a lamp")
+    Product.objects.filter(id=Generation.objects.get(id=by_prompt).product_id).update(name="Lamp")
+    monkeypatch.setattr(finding, "PRODUCTS_LOOKED_UP", 20)
+    assert "never executed" not in plan_of_the_look_up("hemp seed")
+    assert ids(monitor.listing(Filter(text="hemp seed"))) == [by_prompt, *by_name[::-1]]
+    monkeypatch.setattr(finding, "PRODUCTS_LOOKED_UP", 5)
+    assert "never executed" in plan_of_the_look_up("hemp seed")
+    assert ids(monitor.listing(Filter(text="hemp seed"))) == [by_prompt, *by_name[::-1]]
+
+
+def plan_of_the_look_up(text: str) -> str:
+    """How the database reads what holds a text."""
+    with CaptureQueriesContext(connection) as asked:
+        finding.Scope(Filter(text=text))
+    (look_up,) = asked.captured_queries
+    with connection.cursor() as cursor:
+        cursor.execute("EXPLAIN (ANALYZE) " + look_up["sql"].replace("%", "%%"), [])
+        return "\n".join(row[0] for row in cursor.fetchall() if "packshot_generation" in row[0])
+
+
+def test_a_cost_that_a_statement_works_out_is_the_one_that_the_database_says():
+    History(Random(5), NOW).happen(products=8, generations=120)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT {IMAGE_COST}, floor(packshot_image_cost_micros(image.attempt_id))::bigint
+            FROM packshot_image AS image
+            """
+        )
+        both = cursor.fetchall()
+    assert [ours for ours, _ in both] == [theirs for _, theirs in both]
+    said = {ours for ours, _ in both}
+    assert None in said, "of some nobody knows"
+    assert len(said) > 10
 
 
 def test_a_run_is_listed_under_its_title_and_one_that_does_not_exist_is_empty(provider):

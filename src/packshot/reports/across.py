@@ -14,7 +14,7 @@ from uuid import UUID
 from packshot.kernel import search
 from packshot.kernel.money import dollars
 from packshot.reports.health import wilson
-from packshot.reports.sql import read
+from packshot.reports.sql import IMAGE_COST, read
 
 # So many products with images are looked through for a page: providers that few have are found by looking on.
 LOOKED_THROUGH = 20_000
@@ -114,12 +114,12 @@ _EDGE = """
         SELECT mark.name, mark.id FROM packshot_product AS mark WHERE mark.id = %(mark)s)
 """
 
-_CELLS = """
+_CELLS = f"""
     SELECT product.id AS product_id, wanted.name AS provider, image.id AS image_id, image.model,
         image.simulated, thumb.blob AS thumb_blob, image.created_at,
         image.id IS NOT DISTINCT FROM product.active_image_id AS active,
         coalesce(review.decision, '') AS review,
-        floor(packshot_image_cost_micros(image.attempt_id))::bigint AS cost_micros,
+        {IMAGE_COST} AS cost_micros,
         extract(epoch FROM generation.completed_at - generation.started_at)::float8 AS seconds,
         (SELECT min(score.value) FROM packshot_score AS score WHERE score.image_id = image.id) AS score
     FROM packshot_product AS product
@@ -134,7 +134,11 @@ _CELLS = """
             ORDER BY newest.id DESC LIMIT 1)
         ) AS id
     ) AS shown
-    JOIN packshot_image AS image ON image.id = shown.id
+    -- Each by its id, whatever the planner expects: else every image there is would be read for some hundred.
+    CROSS JOIN LATERAL (
+        SELECT found.id, found.model, found.simulated, found.created_at, found.attempt_id, found.generation_id
+        FROM packshot_image AS found WHERE found.id = shown.id OFFSET 0
+    ) AS image
     LEFT JOIN packshot_generation AS generation ON generation.id = image.generation_id
     LEFT JOIN packshot_rendition AS thumb ON thumb.image_id = image.id AND thumb.spec = 'webp-320'
     LEFT JOIN packshot_review AS review ON review.image_id = image.id AND review.current
@@ -179,7 +183,9 @@ def totals(sought: Sought) -> Totals:
     found = read(
         Total,
         f"""
-        WITH cell AS ({_CELLS})
+        WITH cell AS MATERIALIZED (
+            SELECT provider, review, cost_micros, seconds FROM ({_CELLS}) AS every
+        )
         SELECT provider, count(*)::int AS products,
             (count(*) FILTER (WHERE review = 'approved'))::int AS approved,
             (count(*) FILTER (WHERE review <> ''))::int AS decided,

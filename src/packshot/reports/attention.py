@@ -81,6 +81,13 @@ _PUT_OFF = """
     )
 """
 
+# What somebody only has to choose for, by an index that holds nothing else.
+_TO_CHOOSE = """
+    SELECT product.id FROM packshot_product AS product
+    WHERE product.archived_at IS NULL AND product.active_image_id IS NULL
+        AND product.newest_image_id IS NOT NULL
+"""
+
 # For the edge of every page, which must not pay for all that a neglected catalogue lacks.
 COUNTED_AT_MOST = 1_000
 BOUNDED_COUNT = f"""
@@ -125,11 +132,17 @@ _WITH_REASONS = """
 """
 
 
-def needing(wanted: Wanted, *, each: int, after: UUID | None = None) -> list[Needing]:
-    """At most `each` products of every issue, newest products first; `after` goes on behind one of them."""
+def needing(
+    wanted: Wanted, *, each: int, after: UUID | None = None, among: Sequence[Issue] = ISSUES
+) -> list[Needing]:
+    """At most `each` products of every issue, newest products first; `after` goes on behind one of them.
+
+    Whoever has counted names in `among` the issues that something has: the others are not read."""
     condition, parameters = _condition(wanted)
     beyond = " AND needing.id < %(after)s" if after else ""
-    issues = [wanted.issue] if wanted.issue else ISSUES
+    issues = [wanted.issue] if wanted.issue else among
+    if not issues:
+        return []
     # One issue at a time, so that each reads its own index and no more than it shows.
     parts = " UNION ALL ".join(
         f"""(
@@ -152,38 +165,32 @@ def tally(wanted: Wanted) -> Tally:
     """The counts of every issue for these words and this person, whatever issue is looked at."""
     wanted = replace(wanted, issue=None, made=None)
     fits, parameters = _fits(wanted)
-    made, _ = _fits(replace(wanted, made=True))
-    # Few are put off: they are counted by themselves and taken away, which costs nothing for all the others.
-    off = f"""needing.id = ANY (ARRAY(
-        SELECT triage.product_id FROM packshot_triage AS triage
-        WHERE triage.snoozed_until > (SELECT packshot_now()))) AND {_PUT_OFF}"""
-    some = "needing.issue_type IN ('no_image', 'placeholder')"
-    parts = {
-        "all": fits,
-        "all off": f"{fits} AND {off}",
-        "choose": f"{some} AND {made}",
-        "choose off": f"{some} AND {made} AND {off}",
-    }
     with connection.cursor() as cursor:
+        # One look at what needs attention: to plan another takes longer than to read it. Joined, because an
+        # `EXISTS` of either fact would be asked of every product in turn.
         cursor.execute(
-            " UNION ALL ".join(
-                f"""SELECT '{name}', needing.issue_type, count(*) FROM products_needing_attention AS needing
-                WHERE {condition} GROUP BY needing.issue_type"""
-                for name, condition in parts.items()
-            ),
+            f"""
+            SELECT needing.issue_type, count(*), count(put_off.product_id), count(made.id),
+                count(made.id) FILTER (WHERE put_off.product_id IS NOT NULL)
+            FROM products_needing_attention AS needing
+            LEFT JOIN packshot_triage AS put_off
+                ON put_off.product_id = needing.id AND put_off.snoozed_issue = needing.issue_type
+                AND put_off.snoozed_until > (SELECT packshot_now())
+            LEFT JOIN ({_TO_CHOOSE}) AS made
+                ON made.id = needing.id AND needing.issue_type IN ('no_image', 'placeholder')
+            WHERE {fits}
+            GROUP BY needing.issue_type
+            """,
             parameters or None,
         )
-        counts = {(name, issue): count for name, issue, count in cursor.fetchall()}
-
-    def of(name: str) -> dict[Issue, int]:
-        every = {issue: counts.get((name, issue), 0) for issue in ISSUES}
-        # What is put off lies within all of them, and at another moment may lie within neither.
-        put_off = {issue: counts.get((f"{name} off", issue), 0) for issue in ISSUES}
-        if wanted.snoozed:
-            return put_off
-        return {issue: max(0, every[issue] - put_off[issue]) for issue in ISSUES}
-
-    return Tally(of("all"), of("choose"), sum(counts.get(("all off", issue), 0) for issue in ISSUES))
+        counts = {issue: (number, off, made, made_off) for issue, number, off, made, made_off in cursor}
+    by_issue: dict[Issue, int] = {}
+    to_choose: dict[Issue, int] = {}
+    for issue in ISSUES:
+        number, off, made, made_off = counts.get(issue, (0, 0, 0, 0))
+        by_issue[issue] = off if wanted.snoozed else number - off
+        to_choose[issue] = made_off if wanted.snoozed else made - made_off
+    return Tally(by_issue, to_choose, sum(off for _, off, _, _ in counts.values()))
 
 
 def ids(wanted: Wanted, *, limit: int) -> list[UUID]:
@@ -238,11 +245,5 @@ def _fits(wanted: Wanted) -> tuple[str, dict[str, Any]]:
         )
         parameters["assignee"] = wanted.assignee_id
     if wanted.made is not None:
-        # Read by the index of products to choose for, which is small.
-        parts.append(
-            f"""needing.id {"=" if wanted.made else "<>"} {"ANY" if wanted.made else "ALL"} (ARRAY(
-                SELECT made.id FROM packshot_product AS made
-                WHERE made.archived_at IS NULL AND made.active_image_id IS NULL
-                    AND made.newest_image_id IS NOT NULL))"""
-        )
+        parts.append(f"needing.id {'= ANY' if wanted.made else '<> ALL'} (ARRAY({_TO_CHOOSE}))")
     return " AND ".join(parts), parameters

@@ -76,10 +76,13 @@ _BY_CATEGORY = """
         SELECT packshot_first_id(min(span.starts_at)) AS first_id FROM ({spans}) AS span
     ),
     asked AS MATERIALIZED (
-        SELECT record.name AS provider, record.simulated, newest.id
+        SELECT record.name AS provider, newest.*, newest.simulated = record.simulated
+            AND newest.status IN ('completed', 'failed') AS counts
         FROM packshot_provider AS record
         CROSS JOIN LATERAL (
-            SELECT generation.id FROM packshot_generation AS generation
+            SELECT generation.id, generation.status, generation.simulated, generation.product_id,
+                generation.actual_micros, generation.completed_at, generation.started_at
+            FROM packshot_generation AS generation
             WHERE generation.provider_id = ANY (ARRAY[record.name])
                 AND generation.id >= (SELECT first_id FROM edge)
             ORDER BY generation.provider_id, generation.id DESC LIMIT %(most)s
@@ -93,22 +96,22 @@ _BY_CATEGORY = """
         WHERE %(under)s = '' OR category.path = %(under)s OR starts_with(category.path, %(under)s || ' > ')
     ),
     ended AS MATERIALIZED (
-        SELECT asked.id, asked.provider, generation.status, coalesce(place.path, '') AS path,
-            coalesce(generation.actual_micros, 0) AS amount_micros,
-            extract(epoch FROM generation.completed_at - generation.started_at)::double precision AS took_s
+        SELECT asked.id, asked.provider, asked.status, coalesce(place.path, '') AS path,
+            coalesce(asked.actual_micros, 0) AS amount_micros,
+            extract(epoch FROM asked.completed_at - asked.started_at)::double precision AS took_s
         FROM asked
-        JOIN packshot_generation AS generation ON generation.id = asked.id
-        JOIN packshot_product AS product ON product.id = generation.product_id
+        JOIN packshot_product AS product ON product.id = asked.product_id
         LEFT JOIN place ON place.id = product.category_id
-        WHERE generation.simulated = asked.simulated AND generation.status IN ('completed', 'failed')
-            AND (%(under)s = '' OR place.id IS NOT NULL)
+        WHERE asked.counts AND (%(under)s = '' OR place.id IS NOT NULL)
     ),
     made AS (
         SELECT image.generation_id, count(*) AS images,
             count(*) FILTER (WHERE review.decision = 'approved') AS approved,
             count(*) FILTER (WHERE review.decision = 'rejected') AS rejected
-        FROM ended
-        JOIN packshot_image AS image ON image.generation_id = ended.id
+        FROM (
+            SELECT image.id, image.generation_id FROM packshot_image AS image
+            WHERE image.generation_id = ANY (ARRAY(SELECT ended.id FROM ended))
+        ) AS image
         LEFT JOIN packshot_review AS review ON review.image_id = image.id AND review.current
         GROUP BY image.generation_id
     ),

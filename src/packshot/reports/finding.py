@@ -215,6 +215,7 @@ class Scope:
     def _look_up(self) -> None:
         """Names for what is asked for by id, and what holds the text, in one statement."""
         wanted, parts, given = self.wanted, [], dict(self.parameters)
+        first = ""
         if wanted.run_id is not None:
             parts.append(
                 "SELECT 'run' AS kind, id, title AS name, size AS number FROM packshot_run WHERE id = %(run)s"
@@ -231,25 +232,28 @@ class Scope:
                 "most": PRODUCTS_LOOKED_UP + 1,
                 "prompts": PROMPTS_READ,
             }
-            parts += [
-                f"""
-                (SELECT 'product' AS kind, id, '' AS name, 0 AS number FROM packshot_product
+            first = f"""
+                WITH product AS MATERIALIZED (SELECT id FROM packshot_product
                 WHERE {search.all_of("words", wanted.text, given)} LIMIT %(most)s)
-                """,
+                """
+            parts += [
+                "SELECT 'product' AS kind, id, '' AS name, 0 AS number FROM product",
                 """
                 (SELECT DISTINCT 'hit' AS kind, generation_id AS id, '' AS name, 0 AS number
                 FROM packshot_attempt WHERE request_id = %(whole)s LIMIT %(most)s)
                 """,
+                # Of no use where the products are too many already: each row's prompt is read then.
                 f"""
                 (SELECT 'hit' AS kind, recent.id, '' AS name, 0 AS number FROM (
                     SELECT generation.id, generation.prompt FROM packshot_generation AS generation
                     WHERE {self._facets()} ORDER BY generation.id DESC LIMIT %(prompts)s) AS recent
-                WHERE recent.prompt ILIKE %(text)s LIMIT %(most)s)
+                WHERE (SELECT count(*) FROM product) < %(most)s AND recent.prompt ILIKE %(text)s
+                LIMIT %(most)s)
                 """,
             ]
         if not parts:
             return
-        found = read(_Found, " UNION ALL ".join(parts), **given)
+        found = read(_Found, first + " UNION ALL ".join(parts), **given)
         for each in found:
             if each.kind == "run":
                 self.run_title, self.run_size = each.name, each.number

@@ -206,24 +206,34 @@ _USE = """
     WHERE record.archived_at IS NULL AND (%(provider)s::text IS NULL OR record.name = %(provider)s)
 """
 
-# Expected is what stood at the admission of the call: a generation is priced anew before each of them.
+# Expected is what stood at the admission of the call: a generation is priced anew before each of them. They
+# are read as one list of ids, in the order of their index: one by one takes longer.
 _BILLED = """
-    SELECT record.name AS provider, call.model, count(*)::int AS compared,
+    WITH call AS MATERIALIZED (
+        SELECT record.name AS provider, newest.*
+        FROM packshot_provider AS record
+        CROSS JOIN LATERAL (
+            SELECT attempt.generation_id, attempt.model, attempt.cost_micros
+            FROM packshot_attempt AS attempt
+            WHERE attempt.provider = record.name AND attempt.simulated = record.simulated
+                AND attempt.state = 'succeeded'
+                AND attempt.sending_at > packshot_now() - make_interval(days => %(days)s)
+            ORDER BY attempt.sending_at DESC LIMIT %(most)s
+        ) AS newest
+        WHERE record.archived_at IS NULL AND (%(provider)s::text IS NULL OR record.name = %(provider)s)
+    ),
+    asked AS MATERIALIZED (
+        SELECT generation.id, generation.expected_micros FROM packshot_generation AS generation
+        WHERE generation.id = ANY (ARRAY(SELECT call.generation_id FROM call))
+    )
+    SELECT call.provider, call.model, count(*)::int AS compared,
         (count(*) FILTER (WHERE abs(call.cost_micros - asked.expected_micros) * 100
             > %(off)s * asked.expected_micros))::int AS off,
         (avg(call.cost_micros::numeric / nullif(asked.expected_micros, 0)))::double precision AS ratio
-    FROM packshot_provider AS record
-    CROSS JOIN LATERAL (
-        SELECT attempt.generation_id, attempt.model, attempt.cost_micros FROM packshot_attempt AS attempt
-        WHERE attempt.provider = record.name AND attempt.simulated = record.simulated
-            AND attempt.state = 'succeeded'
-            AND attempt.sending_at > packshot_now() - make_interval(days => %(days)s)
-        ORDER BY attempt.sending_at DESC LIMIT %(most)s
-    ) AS call
-    JOIN packshot_generation AS asked ON asked.id = call.generation_id
-    WHERE record.archived_at IS NULL AND (%(provider)s::text IS NULL OR record.name = %(provider)s)
-        AND call.cost_micros IS NOT NULL AND asked.expected_micros IS NOT NULL
-    GROUP BY record.name, call.model
+    FROM call
+    JOIN asked ON asked.id = call.generation_id
+    WHERE call.cost_micros IS NOT NULL AND asked.expected_micros IS NOT NULL
+    GROUP BY call.provider, call.model
 """
 
 

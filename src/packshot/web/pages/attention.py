@@ -22,11 +22,12 @@ from packshot.providers.contract import default_model
 from packshot.reports import attention
 from packshot.reports.attention import ISSUES, Issue, Needing, Tally, Wanted
 from packshot.web import live, words
+from packshot.web.addresses import address_of
 from packshot.web.answers import Toast, Undo, answer, refuse
+from packshot.web.controls import Tab
 from packshot.web.jinja import provider_name
 from packshot.web.live import Topic
 from packshot.web.pages import generate, products
-from packshot.web.pages.products import Tab
 from packshot.web.security import actor_of, needs
 from packshot.web.words import Word
 
@@ -111,6 +112,7 @@ def needing(request: HttpRequest) -> HttpResponse:
         wanted,
         each=(SHOWN_AT_ONCE if wanted.issue else EACH) + 1,
         after=products.id_of(request.GET.get("after")),
+        among=[issue for issue in ISSUES if tally.by_issue[issue]],
     )
     prices = _prices(found, now, actor)
     groups = _groups(found, wanted, tally, scope, actor, prices, now)
@@ -241,14 +243,13 @@ def _why(product: Needing) -> str:
 
 def _fix(product: Needing, prices: Mapping[UUID, int | None], now: generate.Now, actor: Actor) -> Fix | None:
     """What one click does about it; None for somebody who may do nothing."""
-    queue = reverse("queue")
     if product.issue == "uncertain":
         query = urlencode({"status": "uncertain", "generation": str(product.generation_id)})
-        return Fix("Settle the charge", "circle-question-mark", page=f"{queue}?{query}")
+        return Fix("Settle the charge", "circle-question-mark", page=f"{address_of('queue')}?{query}")
     if _only_to_choose(product):
         if not actor.may("publish"):
             return Fix("Compare and choose", "images", page=products.product_url(product.sku, product.id))
-        url = reverse("activate", args=[product.newest_image_id])
+        url = address_of("activate", product.newest_image_id)
         return Fix("Set newest active", "star", url=url, values={"shows": "attention"})
     if not actor.may("generate"):
         return None
@@ -257,7 +258,7 @@ def _fix(product: Needing, prices: Mapping[UUID, int | None], now: generate.Now,
             "Try again",
             "rotate-ccw",
             _price(product.expected_micros),
-            reverse("queue_retry"),
+            address_of("queue_retry"),
             {
                 "generation": str(product.generation_id),
                 "agreed": str(product.expected_micros or 0),
@@ -272,7 +273,7 @@ def _fix(product: Needing, prices: Mapping[UUID, int | None], now: generate.Now,
         "Remake" if product.issue in ("rejected", "low_score", "old_image") else "Make image",
         "sparkles",
         _price(micros),
-        reverse("generate"),
+        address_of("generate"),
         {
             "products": generate.packed([product.id]),
             "provider": provider,
