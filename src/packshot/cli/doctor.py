@@ -257,7 +257,7 @@ def _connections() -> Finding:
         used, most = cursor.fetchone()
     said = f"{used} of {most} in use"
     if most - used < CONNECTIONS_TO_SPARE:
-        remedy = "Raise max_connections, or run fewer processes: the site and each worker hold up to eight."
+        remedy = "Raise max_connections, or run fewer processes: the site and each worker hold up to seven."
         return Finding("connections", False, said, remedy)
     return Finding("connections", True, said)
 

@@ -175,6 +175,7 @@ def _wait_for_database() -> None:
         try:
             waiting = waiting_migrations()
             if not waiting:
+                connection.close()  # the main thread asks nothing more, or seldom: it holds none meanwhile
                 return
             trouble = (
                 f"the tables lack {many(waiting, 'migration')}; apply them with `{program()} db migrate`"

@@ -76,6 +76,7 @@ from packshot.generations.limits import (
     take,
 )
 from packshot.generations.processes import (
+    BEAT,
     SHARED_SLOT,
     Enrolled,
     beat,
@@ -123,6 +124,7 @@ from packshot.generations.routes import (
 )
 
 __all__ = [
+    "BEAT",
     "CLOSED",
     "SHARED_SLOT",
     "Asked",

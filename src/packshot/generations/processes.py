@@ -5,6 +5,7 @@ import secrets
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import LiteralString
 from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
@@ -55,17 +56,18 @@ def enrol(kind: str) -> Enrolled:
                 raise
 
 
+# `beat`, for a process that says so by a connection that is not Django's.
+BEAT: LiteralString = """
+    UPDATE packshot_process
+    SET seen_at = clock_timestamp(), stop_acknowledged = coalesce(%(acknowledged)s, stop_acknowledged)
+    WHERE id = %(process)s AND ended_at IS NULL
+"""
+
+
 def beat(process_id: UUID, *, stop_acknowledged: int | None = None) -> bool:
     """Say that the process lives. False: it was declared dead and must enrol anew before it admits."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            UPDATE packshot_process
-            SET seen_at = clock_timestamp(), stop_acknowledged = coalesce(%s, stop_acknowledged)
-            WHERE id = %s AND ended_at IS NULL
-            """,
-            [stop_acknowledged, process_id],
-        )
+        cursor.execute(BEAT, {"process": process_id, "acknowledged": stop_acknowledged})
         return bool(cursor.rowcount)
 
 

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 import psycopg
+from django.db import connection
 from procrastinate import App, PsycopgConnector
 from procrastinate.exceptions import ConnectorException
 
@@ -18,6 +19,7 @@ log = logging.getLogger(__name__)
 
 # The database is away: it is asked again after so many seconds.
 _AGAIN_AFTER_S = 1.0
+BEAT_S = 5.0
 # By queue, how many jobs at once. Copies for the public have a slot of their own and no other: whoever asks
 # for many keeps no look, no account and no bulk action waiting.
 SLOTS: Mapping[str, int] = {"chores": 2, "seals": 1}
@@ -32,22 +34,22 @@ async def serve() -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _told_to_stop, loop, told)
-    # Handlers run on threads with a connection each, and the queue's own pool starts with four: held to
-    # what the process needs, because a managed PostgreSQL counts them.
+    # Seven connections in all, because a managed PostgreSQL counts them: one for each of these threads, one
+    # for each queue's listener, one by which the queues are read and the process says that it lives, and
+    # Django's, of the thread that asks for periodic work: it belongs to the app of the handlers, who ask for
+    # more in their own transactions. One fewer, and a queue would have no slot or no listener of its own.
     loop.set_default_executor(ThreadPoolExecutor(sum(SLOTS.values())))
     swept = await asyncio.to_thread(look.store().sweep)
     if swept:
         log.info("removed %s half-written files of an earlier process", swept)
     database = Database(threads=1)
     me = await database.surely(generations.enrol, "chores")
-    beat = asyncio.create_task(_beat(database, me.id))
+    await database.once(lambda: connection.close())  # its thread's, until the process says goodbye
     log.info("chores process ready as %s", me.id)
     try:
         while not told.is_set():
-            await _work_queues(told)
+            await _work_queues(told, me.id)
     finally:
-        beat.cancel()
-        await asyncio.gather(beat, return_exceptions=True)
         await asyncio.to_thread(look.decoder().close)
         await asyncio.to_thread(delivery.sealer().close)
         with contextlib.suppress(Exception):  # whoever cannot say goodbye is found silent
@@ -61,13 +63,13 @@ def _told_to_stop(loop: asyncio.AbstractEventLoop, told: asyncio.Event) -> None:
         loop.remove_signal_handler(number)
 
 
-async def _work_queues(told: asyncio.Event) -> None:
+async def _work_queues(told: asyncio.Event, process_id: UUID) -> None:
     """Return when told to stop, or soon after a queue's worker ended by itself.
 
     It does so when its listener loses the database. A restart of the database is no reason to start this
     process anew: its supervisor would wait longer each time.
     """
-    working = asyncio.create_task(_run_workers())
+    working = asyncio.create_task(_run_workers(process_id))
     stopping = asyncio.create_task(told.wait())
     await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
     if told.is_set():
@@ -84,12 +86,14 @@ async def _work_queues(told: asyncio.Event) -> None:
         await asyncio.wait_for(stopping, _AGAIN_AFTER_S)
 
 
-async def _run_workers() -> None:
+async def _run_workers(process_id: UUID) -> None:
     """Until one of them ends; then the others finish the jobs in hand."""
     from procrastinate.contrib.django import app
     from procrastinate.contrib.django.utils import connector_params
 
-    worker: App = app.with_connector(PsycopgConnector(kwargs=connector_params(), min_size=1, max_size=2))
+    from packshot.generations import BEAT
+
+    worker: App = app.with_connector(PsycopgConnector(kwargs=connector_params(), min_size=1, max_size=1))
     async with worker.open_async():
         working = [
             asyncio.create_task(
@@ -104,19 +108,21 @@ async def _run_workers() -> None:
             )
             for queue, slots in SLOTS.items()
         ]
+
+        async def beat() -> None:
+            while True:
+                await worker.connector.execute_query_async(BEAT, process=process_id, acknowledged=None)
+                await asyncio.sleep(BEAT_S)
+
+        beating = asyncio.create_task(beat())
         try:
-            ended, _ = await asyncio.wait(working, return_when=asyncio.FIRST_COMPLETED)
+            ended, _ = await asyncio.wait([*working, beating], return_when=asyncio.FIRST_COMPLETED)
         finally:
             for each in working:
                 each.cancel()
+            # It says that it lives for as long as there are jobs in hand.
             await asyncio.gather(*working, return_exceptions=True)
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)
         for each in ended:
             each.result()
-
-
-async def _beat(database: Database, process_id: UUID) -> None:
-    from packshot import generations
-
-    while True:
-        await database.surely(generations.beat, process_id)
-        await asyncio.sleep(5.0)
