@@ -1,6 +1,10 @@
 """`packshot queue retry|cancel|reprioritise`: what the Queue's page does to many, by the same filter."""
 
-from typing import Annotated
+from collections.abc import Callable
+from dataclasses import replace
+from functools import wraps
+from inspect import Parameter, Signature, signature
+from typing import Annotated, Any, cast
 from uuid import UUID, uuid4
 
 import typer
@@ -71,121 +75,18 @@ def of_known(provider: str | None) -> None:
         )
 
 
-def add_to(app: typer.Typer) -> None:
-    """Give `packshot queue` these commands."""
-    app.command("retry")(retry)
-    app.command("cancel")(cancel)
-    app.command("reprioritise")(reprioritise)
-
-
-def retry(
-    ids: Ids = None,
-    failed: Annotated[bool, typer.Option("--failed", help="Each that failed.")] = False,
-    elsewhere: Annotated[
-        str | None, typer.Option("--with", help="Ask this provider instead, anew.", metavar="NAME[:MODEL]")
-    ] = None,
-    status_is: Status = None,
-    provider: OfProvider = None,
-    model: OfModel = None,
-    error: OfError = None,
-    person: OfPerson = None,
-    run: OfRun = None,
-    template: OfTemplate = None,
-    category: OfCategory = None,
-    age: OfAge = None,
-    cost: OfCost = None,
-    text: WithText = None,
-    whole: Whole = False,
-    dry_run: DryRun = False,
-    yes: Yes = False,
-) -> None:
-    """Put failed generations back into the queue: by id, or all that match the filter."""
-    name, _, taker = (elsewhere or "").partition(":")
-    status_is = status_is or ("failed" if failed else None)
-    _act(
-        Order("hand_over", provider=name, model=taker) if name else Order("retry"),
-        ids,
-        _filter(status_is, provider, model, error, person, run, template, category, age, cost, text),
-        whole=whole,
-        dry_run=dry_run,
-        yes=yes,
-    )
-
-
-def cancel(
-    ids: Ids = None,
-    pending: Annotated[bool, typer.Option("--pending", help="Each that waits.")] = False,
-    status_is: Status = None,
-    provider: OfProvider = None,
-    model: OfModel = None,
-    error: OfError = None,
-    person: OfPerson = None,
-    run: OfRun = None,
-    template: OfTemplate = None,
-    category: OfCategory = None,
-    age: OfAge = None,
-    cost: OfCost = None,
-    text: WithText = None,
-    whole: Whole = False,
-    dry_run: DryRun = False,
-    yes: Yes = False,
-) -> None:
-    """Cancel generations: by id, or all that match the filter. A call on its way is paid for; its image is
-    kept if it comes."""
-    status_is = status_is or ("pending" if pending else None)
-    _act(
-        Order("cancel"),
-        ids,
-        _filter(status_is, provider, model, error, person, run, template, category, age, cost, text),
-        whole=whole,
-        dry_run=dry_run,
-        yes=yes,
-    )
-
-
-def reprioritise(
-    ids: Ids = None,
-    priority: Annotated[
-        int, typer.Option(help="From -100 to 100; the highest of a run is taken first.", metavar="N")
-    ] = 10,
-    status_is: Status = None,
-    provider: OfProvider = None,
-    model: OfModel = None,
-    error: OfError = None,
-    person: OfPerson = None,
-    run: OfRun = None,
-    template: OfTemplate = None,
-    category: OfCategory = None,
-    age: OfAge = None,
-    cost: OfCost = None,
-    text: WithText = None,
-    whole: Whole = False,
-    dry_run: DryRun = False,
-    yes: Yes = False,
-) -> None:
-    """Have what waits taken earlier or later: by id, or all that match the filter."""
-    _act(
-        Order("reprioritise", priority=priority),
-        ids,
-        _filter(status_is, provider, model, error, person, run, template, category, age, cost, text),
-        whole=whole,
-        dry_run=dry_run,
-        yes=yes,
-    )
-
-
 def _filter(
-    status_is: str | None,
-    provider: str | None,
-    model: str | None,
-    error: str | None,
-    person: str | None,
-    run: str | None,
-    template: str | None,
-    category: str | None,
-    age: str | None,
-    cost: str | None,
-    text: str | None,
+    status_is: Status = None,
+    provider: OfProvider = None,
+    model: OfModel = None,
+    error: OfError = None,
+    person: OfPerson = None,
+    run: OfRun = None,
+    template: OfTemplate = None,
+    category: OfCategory = None,
+    age: OfAge = None,
+    cost: OfCost = None,
+    text: WithText = None,
 ) -> Filter:
     """The filter that was typed. Unlike in an address, what makes no sense is refused."""
     if status_is is not None and status_is not in GENERATION_STATUSES:
@@ -214,6 +115,104 @@ def _filter(
         category=category,
         age=age,
         cost=cost,
+    )
+
+
+def _with_filter(command: Callable[..., None]) -> Callable[..., None]:
+    """`command` with the filter's options, which stand in one place for all of them, in place of `wanted`."""
+    options = signature(_filter).parameters
+
+    @wraps(command)
+    def filtered(**given: Any) -> None:
+        wanted = _filter(**{name: given.pop(name) for name in options})
+        command(wanted=wanted, **given)
+
+    parameters: list[Parameter] = []
+    for own in signature(command).parameters.values():
+        parameters += options.values() if own.name == "wanted" else [own]
+    kind = Parameter.KEYWORD_ONLY
+    cast(Any, filtered).__signature__ = Signature([each.replace(kind=kind) for each in parameters])
+    return filtered
+
+
+def _of_status(wanted: Filter, status: str | None) -> Filter:
+    return replace(wanted, status=wanted.status or status)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Give `packshot queue` these commands."""
+    app.command("retry")(retry)
+    app.command("cancel")(cancel)
+    app.command("reprioritise")(reprioritise)
+
+
+@_with_filter
+def retry(
+    ids: Ids = None,
+    failed: Annotated[bool, typer.Option("--failed", help="Each that failed.")] = False,
+    elsewhere: Annotated[
+        str | None, typer.Option("--with", help="Ask this provider instead, anew.", metavar="NAME[:MODEL]")
+    ] = None,
+    *,
+    wanted: Filter,
+    whole: Whole = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Put failed generations back into the queue: by id, or all that match the filter."""
+    name, _, taker = (elsewhere or "").partition(":")
+    _act(
+        Order("hand_over", provider=name, model=taker) if name else Order("retry"),
+        ids,
+        _of_status(wanted, "failed" if failed else None),
+        whole=whole,
+        dry_run=dry_run,
+        yes=yes,
+    )
+
+
+@_with_filter
+def cancel(
+    ids: Ids = None,
+    pending: Annotated[bool, typer.Option("--pending", help="Each that waits.")] = False,
+    *,
+    wanted: Filter,
+    whole: Whole = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Cancel generations: by id, or all that match the filter. A call on its way is paid for; its image is
+    kept if it comes."""
+    _act(
+        Order("cancel"),
+        ids,
+        _of_status(wanted, "pending" if pending else None),
+        whole=whole,
+        dry_run=dry_run,
+        yes=yes,
+    )
+
+
+@_with_filter
+def reprioritise(
+    ids: Ids = None,
+    priority: Annotated[
+        int, typer.Option(help="From -100 to 100; the highest of a run is taken first.", metavar="N")
+    ] = 10,
+    *,
+    wanted: Filter,
+    whole: Whole = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Have what waits taken earlier or later: by id, or all that match the filter."""
+    _act(
+        Order("reprioritise", priority=priority),
+        ids,
+        wanted,
+        whole=whole,
+        dry_run=dry_run,
+        yes=yes,
     )
 
 
