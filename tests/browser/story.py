@@ -29,6 +29,15 @@ def person(role: str = "administrator", name: str | None = None) -> User:
     return User.objects.create(username=name or role, role=role, password=_hash())
 
 
+def three_providers(wording: str) -> StandIn:
+    """Three providers that can be asked on simulated money, and a template of these words for all."""
+    for name in ("openai", "flux", "sandbox"):
+        build.provider_row(name)
+    build.budget("100")
+    catalogue.save_template("General", wording)
+    return StandIn()
+
+
 def ask(provider: StandIn, count: int = 1) -> list[UUID]:
     """`count` generations in the queue, announced as the flow announces them."""
     with transaction.atomic():

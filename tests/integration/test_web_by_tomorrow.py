@@ -7,7 +7,7 @@ from html import unescape
 import pytest
 from django.test import Client
 
-from packshot import catalogue, generations
+from packshot import generations
 from packshot.accounts.models import User
 from packshot.catalogue.models import Product
 from packshot.cli import main
@@ -27,10 +27,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def product() -> Product:
-    for name in ("openai", "flux", "sandbox"):
-        build.provider_row(name)
-    build.budget("100")
-    catalogue.save_template("General", "A packshot of {{name}}.")
+    story.three_providers("A packshot of {{name}}.")
     return build.product()
 
 

@@ -12,7 +12,7 @@ from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from packshot import catalogue, events
+from packshot import events
 from packshot.accounts import Actor
 from packshot.accounts.models import AuditEntry
 from packshot.catalogue.models import Image, Product
@@ -36,11 +36,7 @@ INES = Actor(None, "Ines", "editor")
 
 @pytest.fixture
 def provider() -> build.StandIn:
-    for name in ("openai", "flux", "sandbox"):
-        build.provider_row(name)
-    build.budget("100")
-    catalogue.save_template("General", "A packshot of {{name}}.")
-    return build.StandIn()
+    return story.three_providers("A packshot of {{name}}.")
 
 
 @pytest.fixture

@@ -33,11 +33,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def provider() -> build.StandIn:
     """Three providers that can be asked, on simulated money."""
-    for name in ("openai", "flux", "sandbox"):
-        build.provider_row(name)
-    build.budget("100")
-    catalogue.save_template("General", "A packshot of {{name}}, {{attribute:colour|natural}}.")
-    return build.StandIn()
+    return story.three_providers("A packshot of {{name}}, {{attribute:colour|natural}}.")
 
 
 @pytest.fixture
