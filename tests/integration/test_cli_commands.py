@@ -24,7 +24,7 @@ from packshot.cli.commands import COMMANDS
 from packshot.flows import admit, inspecting, look
 from packshot.flows.desk import Desk, quoting
 from packshot.generations.bulk_models import BulkAction
-from packshot.generations.models import Generation
+from packshot.generations.models import Generation, Run
 from packshot.imaging import studio
 from packshot.kernel.errors import Refused, Unsure
 from packshot.kernel.money import micros
@@ -361,6 +361,7 @@ def test_a_request_shows_its_price_first_and_lands_in_the_queue(packshot: Packsh
     assert "Request key" in ran.out
     found = Generation.objects.order_by("id")
     assert [each.prompt for each in found] == [f"A photograph of {one.name}", f"A photograph of {two.name}"]
+    assert Run.objects.get().title == "2 images from Sandbox", "as pages name the provider"
 
 
 def test_a_repeat_with_the_same_key_gets_the_first_answer(packshot: Packshot, sandbox: None) -> None:

@@ -372,7 +372,7 @@ def _free(offered: Offer) -> bool:
 
 def _who(offered: Offer) -> str:
     """Everybody who is asked first, for the title of a run."""
-    return ", ".join(dict.fromkeys(each.provider for each in offered.wanted))
+    return ", ".join(dict.fromkeys(quoting()[each.provider].label for each in offered.wanted))
 
 
 @dataclass(frozen=True, slots=True)
