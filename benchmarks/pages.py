@@ -149,6 +149,7 @@ def urls() -> dict[str, str]:
         "settings, people": reverse("people"),
         "settings, providers": reverse("settings_providers"),
         "style": reverse("style"),
+        "style, charts": reverse("style_charts"),
     }
 
 

@@ -13,11 +13,14 @@ SCREENS = {"desk": (1440, 900), "phone": (390, 844)}
 PARTS = {
     "type", "colours", "buttons", "chips", "providers", "figures", "bars", "rows", "compact", "filters",
     "bulk", "thumbs", "film", "stage", "timeline", "told", "dialog", "palette-part", "controls", "states",
-    "feed", "charts",
+    "feed",
 }  # fmt: skip
+PAGES = {"/style": PARTS, "/style/charts": {"charts"}}
 
 
-def open_page(browser: Browser, sign_in, screen: str, theme: str, *, bypass_csp: bool = False) -> Page:
+def open_page(
+    browser: Browser, sign_in, address: str, screen: str, theme: str, *, bypass_csp: bool = False
+) -> Page:
     width, height = SCREENS[screen]
     context = browser.new_context(
         viewport={"width": width, "height": height},
@@ -26,17 +29,18 @@ def open_page(browser: Browser, sign_in, screen: str, theme: str, *, bypass_csp:
         bypass_csp=bypass_csp,
     )
     context.add_init_script(WATCH)
-    return sign_in(context.new_page(), at="/style")
+    return sign_in(context.new_page(), at=address)
 
 
+@pytest.mark.parametrize("address", PAGES)
 @pytest.mark.parametrize("screen", SCREENS)
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_part_is_there_in_both_themes_and_has_its_picture_taken(
-    browser: Browser, server, admin, sign_in, theme: str, screen: str, tmp_path: Path
+    browser: Browser, server, admin, sign_in, theme: str, screen: str, address: str, tmp_path: Path
 ):
-    page = open_page(browser, sign_in, screen, theme)
-    assert {each.get_attribute("id") for each in page.locator(".sample").all()} == PARTS
-    for part in PARTS:
+    page = open_page(browser, sign_in, address, screen, theme)
+    assert {each.get_attribute("id") for each in page.locator(".sample").all()} == PAGES[address]
+    for part in PAGES[address]:
         for each in ("light", "dark"):
             box = page.locator(f"#{part} [data-theme={each}]").bounding_box()
             assert box is not None, (part, each)
@@ -44,8 +48,8 @@ def test_every_part_is_there_in_both_themes_and_has_its_picture_taken(
             assert box["height"] > 40, (part, each)
     # The same token in both containers, whatever the theme of the page.
     ground = "each => getComputedStyle(each).backgroundColor"
-    light = page.locator("#type [data-theme=light]").evaluate(ground)
-    dark = page.locator("#type [data-theme=dark]").evaluate(ground)
+    light = page.locator(".themed[data-theme=light]").first.evaluate(ground)
+    dark = page.locator(".themed[data-theme=dark]").first.evaluate(ground)
     assert light != dark
     assert page.locator("body").evaluate(ground) == (light if theme == "light" else dark)
     page.evaluate("for (const each of document.images) each.loading = 'eager'")
@@ -58,21 +62,22 @@ def test_every_part_is_there_in_both_themes_and_has_its_picture_taken(
     page.context.close()
 
 
+@pytest.mark.parametrize("address", PAGES)
 @pytest.mark.parametrize("screen", SCREENS)
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_part_can_be_read_by_everybody(
-    browser: Browser, server, admin, sign_in, theme: str, screen: str
+    browser: Browser, server, admin, sign_in, theme: str, screen: str, address: str
 ):
     # axe brings its own script, which the policy of the page would refuse.
-    page = open_page(browser, sign_in, screen, theme, bypass_csp=True)
+    page = open_page(browser, sign_in, address, screen, theme, bypass_csp=True)
     for table in page.locator(".chart-table").all():
         table.evaluate("each => each.open = true")
-    assert problems(page, "/style") == []
+    assert problems(page, address) == []
     page.context.close()
 
 
 def test_a_table_stands_behind_every_chart_that_shows_something(page, server, admin, sign_in):
-    sign_in(page, at="/style")
+    sign_in(page, at="/style/charts")
     figures = page.locator("#charts .themed[data-theme=light] .figure")
     assert figures.count() == 12
     for figure in figures.all():

@@ -73,6 +73,7 @@ ADDRESSES: dict[str, list[object]] = {
     "search": [],
     "events": [],
     "style": [],
+    "style_charts": [],
     "settings": [],
     "people": [],
     "person": ["00000000-0000-7000-8000-000000000000"],

@@ -41,11 +41,12 @@ def test_every_colour_of_the_sheet_is_shown():
 
 
 @pytest.mark.django_db
-def test_the_page_asks_for_nothing_but_who_is_looking_and_what_its_edge_shows():
+@pytest.mark.parametrize("address", ["/style", "/style/charts"])
+def test_the_page_asks_for_nothing_but_who_is_looking_and_what_its_edge_shows(address):
     client = Client()
     client.force_login(story.person())
     with CaptureQueriesContext(connection) as captured:
-        page = client.get("/style", headers=PAGE)
+        page = client.get(address, headers=PAGE)
     assert page.status_code == 200
     assert len(captured) <= 4
     assert breaches(page.text) == []

@@ -6,7 +6,7 @@ with their contrast, so that this page cannot be out of date.
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
@@ -142,27 +142,39 @@ class SampleChart:
     title: str
     drawing: Drawing
 
+    @property
+    def picture(self) -> Drawing:
+        """Without its table, which the same chart in the other theme has already."""
+        return replace(self.drawing, table=None)
+
 
 @needs("manage_settings")
 @require_safe
-def style(request: HttpRequest) -> HttpResponse:
-    """The page itself. Nothing on it asks the database for anything."""
+def parts(request: HttpRequest) -> HttpResponse:
+    """Everything but the charts. Nothing here asks the database for anything."""
     return render(
         request,
         "pages/style.html",
         {
+            "of": "parts",
             "themes": THEMES,
             "colours": list(colours().values()),
             "contrasts": contrasts(),
             "cards": _cards(),
             "health": _health(),
             "lines": _lines(),
-            "samples": _charts(),
             "toasts_shown": _toasts(),
             "names": {**{name: label for name, label, _ in _PROVIDERS}, "sandbox": "Sandbox"},
             "now": NOW,
         },
     )
+
+
+@needs("manage_settings")
+@require_safe
+def chart_samples(request: HttpRequest) -> HttpResponse:
+    """The charts: a page of their own, since they weigh as much as all other parts together."""
+    return render(request, "pages/style.html", {"of": "charts", "themes": THEMES, "samples": _charts()})
 
 
 def _cards() -> OverviewFigures:
