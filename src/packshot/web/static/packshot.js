@@ -10,6 +10,7 @@ import { showTips } from "./tips.js";
 import { keepToasts } from "./toasts.js";
 
 const root = document.documentElement;
+const TURNED_AFTER_MS = 300; // when the new colours are on the screen: sooner, it would be computed beside their drawing
 
 /* Theme, density and keys are cookies, so that the server paints the first frame in them. */
 const remember = (name, value) => {
@@ -23,7 +24,7 @@ const switchTheme = () => {
     : matchMedia("(prefers-color-scheme: dark)").matches;
   root.dataset.turning = "";
   root.dataset.theme = dark ? "light" : "dark";
-  requestAnimationFrame(() => requestAnimationFrame(() => delete root.dataset.turning));
+  setTimeout(() => delete root.dataset.turning, TURNED_AFTER_MS);
   remember("theme", root.dataset.theme);
 };
 
