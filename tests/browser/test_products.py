@@ -168,7 +168,7 @@ def test_the_newest_of_each_are_set_active_and_taken_back(listing, shop):
         expect(tile(listing, product).locator(".tag")).to_have_text("Active")
         wait_for_active(product, image.pk)
     toast.get_by_role("button", name="Undo").click()
-    expect(listing.locator(".toast")).to_contain_text("2 images restored")
+    expect(listing.locator(".toast")).to_contain_text("2 choices taken back")
     for product in shop[:2]:
         expect(tile(listing, product)).to_contain_text("To choose")
         wait_for_active(product, None)

@@ -388,7 +388,7 @@ def test_one_click_sets_an_image_active_and_one_more_takes_it_back(client, provi
     assert f'hx-target="#product-{made.product_id}"' in answer.text
     assert active(made.product_id) == made.pk
     back = client.post("/images/restore", undo_of(answer.text), headers=HX)
-    assert "Image restored" in back.text
+    assert "Taken back: no image is active now" in back.text
     assert f'hx-target="#product-{made.product_id}"' in back.text
     assert active(made.product_id) is None
 
@@ -402,7 +402,7 @@ def test_the_newest_of_all_chosen_become_active_with_one_undo_for_all(client, pr
     assert [active(each.product_id) for each in made] == [each.pk for each in made]
     Product.objects.filter(pk=made[0].product_id).update(active_image=None)
     back = client.post("/images/restore", undo_of(answer.text), headers=HX)
-    assert "2 images restored, 1 set anew since" in back.text
+    assert "2 choices taken back, 1 set anew since" in back.text
     again = client.post("/images/restore", undo_of(answer.text), headers=HX)
     assert "Nothing was changed" in again.text
     actions = ["activate newest images", "restore active images"]

@@ -67,12 +67,14 @@ def restore(request: HttpRequest) -> HttpResponse:
         toast = Toast("Another image was set active since. Nothing was changed", tone="warn")
     elif changed:
         toast = Toast(
-            f"{many(restored.restored, 'image')} restored, "
+            f"{many(restored.restored, 'choice')} taken back, "
             f"{count(changed)} set anew since and left as they are",
             tone="warn",
         )
+    elif len(undone) > 1:
+        toast = Toast(f"{many(len(undone), 'choice')} taken back")
     else:
-        toast = Toast("Image restored" if len(undone) == 1 else f"{many(len(undone), 'image')} restored")
+        toast = Toast("Image restored" if undone[0].before else "Taken back: no image is active now")
     return answer(request, toast, _parts(request, undone), then=_then(request))
 
 

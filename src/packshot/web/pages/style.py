@@ -251,7 +251,7 @@ def _toasts() -> list[Toast]:
     return [
         Toast("3 generations cancelled", undo=Undo("/", {"id": "1"})),
         Toast("Image set active", link=Link("/", "Show")),
-        Toast("2 images restored, 1 set anew since", tone="warn"),
+        Toast("2 choices taken back, 1 set anew since", tone="warn"),
         Toast("The prompt is too long: 2,000 characters at most", tone="bad"),
     ]
 
