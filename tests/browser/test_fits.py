@@ -39,3 +39,17 @@ def test_nothing_lies_over_the_name_of_a_budget_on_a_phone(page: Page, six, sign
         "all => all.filter(each => each.scrollWidth > each.clientWidth + 1).map(each => each.textContent)"
     )
     assert parts.evaluate_all(squeezed) == []
+
+
+@pytest.mark.parametrize("address", ["/admin", "/style/charts"])
+def test_no_two_labels_under_a_chart_touch_on_a_phone(page: Page, six, sign_in, address):
+    page.set_viewport_size({"width": 390, "height": 844})
+    sign_in(page, "ada", at=address)
+    axes = page.locator(".chart .ticks")
+    assert axes.count() >= 2
+    gaps = """all => all.flatMap(axis => {
+        const all = [...axis.querySelectorAll("text")].map(each => each.getBoundingClientRect());
+        const boxes = all.filter(box => box.width);
+        return boxes.slice(1).map((box, place) => box.left - boxes[place].right);
+    })"""
+    assert min(axes.evaluate_all(gaps)) >= 4

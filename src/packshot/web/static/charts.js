@@ -1,7 +1,7 @@
 // A chart as a file: its picture as PNG, or its table as CSV. Loaded when somebody asks for one.
 const KEPT = [
   "fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "stroke-linecap", "stroke-linejoin",
-  "opacity", "font-family", "font-size", "font-weight", "text-anchor", "dominant-baseline", "paint-order",
+  "display", "opacity", "font-family", "font-size", "font-weight", "text-anchor", "dominant-baseline", "paint-order",
 ];
 const SHARPER = 2;
 
