@@ -579,7 +579,7 @@ def test_other_work_is_done_while_copies_are_made(provider, monkeypatch):
         delivery.wish(public.Wanted(uuid4(), look.store().put(b"any"), False, f"sealed-webp-{width}", None))
 
     async def scene() -> bool:
-        working = asyncio.create_task(chores_process._run_workers())
+        working = asyncio.create_task(chores_process._run_workers(uuid4()))
         try:
             assert await asyncio.to_thread(busy.wait, 30)
             await asyncio.to_thread(events.defer, "look_again", [{"timestamp": 0}])
