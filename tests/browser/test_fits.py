@@ -53,3 +53,17 @@ def test_no_two_labels_under_a_chart_touch_on_a_phone(page: Page, six, sign_in, 
         return boxes.slice(1).map((box, place) => box.left - boxes[place].right);
     })"""
     assert min(axes.evaluate_all(gaps)) >= 4
+
+
+def test_nothing_moves_while_the_sign_in_page_comes(page: Page, server):
+    shifts = """
+        window.moved = 0;
+        new PerformanceObserver((list) => list.getEntries().forEach((each) => (window.moved += each.value)))
+            .observe({type: "layout-shift", buffered: true});
+    """
+    page.add_init_script(shifts)
+    page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": 4})
+    for _ in range(5):
+        page.goto(server.url + "/accounts/login/", wait_until="load")
+        page.wait_for_timeout(300)
+        assert page.evaluate("window.moved") < 0.02
