@@ -106,7 +106,7 @@ def test_an_image_is_chosen_by_keyboard_and_taken_back(page, product, sign_in):
     expect(page.locator(".toast")).to_contain_text("Image set active")
     assert active(product) == second.pk
     page.keyboard.press("Control+z")
-    expect(page.locator(".toast")).to_contain_text("Image restored")
+    expect(page.locator(".toast")).to_contain_text("Taken back: no image is active now")
     assert active(product) is None
     frame(page, first).focus()
     page.keyboard.press("Enter")

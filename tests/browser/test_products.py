@@ -183,7 +183,7 @@ def test_one_is_set_active_on_its_tile_and_taken_back_by_key(listing, shop):
     wait_for_active(shop[4], image.pk)
     listing.locator("h1").click()
     listing.keyboard.press("Control+z")
-    expect(listing.locator(".toast")).to_contain_text("Image restored")
+    expect(listing.locator(".toast")).to_contain_text("Taken back: no image is active now")
     wait_for_active(shop[4], None)
 
 
