@@ -9,13 +9,11 @@ from operator import attrgetter
 from typing import Any, Literal
 from uuid import UUID
 
-from django.db import connection
-
 from packshot.kernel import search
 from packshot.reports.attention import BOUNDED_COUNT
 from packshot.reports.batches import InBatch, batches_of
 from packshot.reports.reviewing import Waiting, counting_waiting
-from packshot.reports.sql import IMAGE_COST
+from packshot.reports.sql import IMAGE_COST, planned, read_planned
 from packshot.reports.sql import read as _read
 
 # `stopped` and `testing` are the circuit: busy so often in a row that it is left alone for a while, and then
@@ -143,6 +141,8 @@ class ProviderRow:
     price_edition: int = 0  # of the prices that the site edited (ledger/prices.py)
 
 
+_DASHBOARD = f"SELECT {', '.join(each.name for each in fields(Dashboard))} FROM image_generation_dashboard"
+
 _TILES = f"""
     SELECT image.id AS image_id, image.product_id, product.sku, product.name AS product_name, image.provider,
         image.model, image.simulated, image.state, thumb.blob AS thumb_blob, image.width_px, image.height_px,
@@ -151,11 +151,9 @@ _TILES = f"""
     FROM packshot_image AS image
     JOIN packshot_product AS product ON product.id = image.product_id
     LEFT JOIN packshot_rendition AS thumb ON thumb.image_id = image.id AND thumb.spec = 'webp-320'
-    WHERE (%(ids)s::uuid[] IS NULL OR image.id = ANY(%(ids)s))
-        AND (%(generations)s::uuid[] IS NULL OR image.generation_id = ANY(%(generations)s))
-    ORDER BY image.id DESC
-    LIMIT %(limit)s
 """
+_NEWEST_TILES = f"{_TILES} WHERE %(ids)s::uuid[] IS NULL OR image.id = ANY(%(ids)s) ORDER BY image.id DESC"
+_TILES_OF = f"{_TILES} WHERE image.generation_id = ANY(%(generations)s) ORDER BY image.id"
 
 # A condition on a parameter that is NULL is folded away before the query is planned, so this reads the one
 # index that fits what was asked for. ARRAY, because an IN beside an OR is never made a join.
@@ -205,7 +203,7 @@ _PROVIDERS = """
 
 def dashboard() -> Dashboard:
     """The system now."""
-    return _read(Dashboard, "SELECT * FROM image_generation_dashboard")[0]
+    return read_planned(Dashboard, _DASHBOARD)[0]
 
 
 def newest_generations(limit: int = 20, ids: Sequence[UUID] | None = None) -> list[GenerationRow]:
@@ -229,21 +227,21 @@ def queue(
 
 def newest_images(limit: int = 12, ids: Sequence[UUID] | None = None) -> list[ImageTile]:
     """The newest images, newest first; with `ids` only those among them."""
-    return _read(ImageTile, _TILES, ids=_list(ids), generations=None, limit=limit)
+    return _read(ImageTile, f"{_NEWEST_TILES} LIMIT %(limit)s", ids=_list(ids), limit=limit)
 
 
 def just_made(limit: int) -> tuple[list[ImageTile], Waiting]:
     """The newest images, newest first, and how many wait for a decision; in one query, which is all that the
     Overview has left for them."""
     waiting, parameters = counting_waiting()
-    with connection.cursor() as cursor:
+    with planned() as cursor:
         cursor.execute(
             f"""
             SELECT made.*, waiting.count, waiting.more
-            FROM ({_TILES}) AS made CROSS JOIN ({waiting}) AS waiting
+            FROM ({_TILES} ORDER BY image.id DESC LIMIT {limit:d}) AS made CROSS JOIN ({waiting}) AS waiting
             ORDER BY made.image_id DESC
             """,
-            {**parameters, "ids": None, "generations": None, "limit": limit},
+            parameters,
         )
         found = cursor.fetchall()
     tiles = [ImageTile(*row[:-2]) for row in found]
@@ -264,7 +262,7 @@ class Edge:
 
 def edge(*, simulated: bool) -> Edge:
     """The edge, with today's cost in dollars of simulated or of real money. Cheap: every page asks for it."""
-    (found,) = _read(
+    (found,) = read_planned(
         Edge,
         f"""
         SELECT
@@ -339,7 +337,7 @@ def ended_requests(generation_ids: Sequence[UUID]) -> list[EndedRequest]:
 
 def providers() -> list[ProviderRow]:
     """Every provider that is not archived, by its label."""
-    return _read(ProviderRow, _PROVIDERS)
+    return read_planned(ProviderRow, _PROVIDERS)
 
 
 def _generations(
@@ -378,7 +376,7 @@ def finished(rows: Sequence[GenerationRow]) -> list[GenerationRow]:
 def images_of(generation_ids: Sequence[UUID]) -> dict[UUID, tuple[ImageTile, ...]]:
     """The images of each of these generations, oldest first."""
     of_generation: dict[UUID | None, list[ImageTile]] = defaultdict(list)
-    for tile in reversed(_read(ImageTile, _TILES, ids=None, generations=list(generation_ids), limit=None)):
+    for tile in read_planned(ImageTile, _TILES_OF, generations=list(generation_ids)):
         of_generation[tile.generation_id].append(tile)
     return {each: tuple(of_generation[each]) for each in generation_ids}
 

@@ -179,16 +179,17 @@ def counting_waiting() -> tuple[str, dict[str, Any]]:
     sql = f"""
         WITH newest AS MATERIALIZED (
             SELECT image.id, image.product_id, image.state FROM packshot_image AS image
-            ORDER BY image.id DESC LIMIT %(looked)s
+            ORDER BY image.id DESC LIMIT {LOOKED_AT_MOST}
         )
-        SELECT found.count, found.count = %(most)s OR (SELECT count(*) FROM newest) = %(looked)s AS more
+        SELECT found.count,
+            found.count = {COUNTED_AT_MOST} OR (SELECT count(*) FROM newest) = {LOOKED_AT_MOST} AS more
         FROM (
             SELECT count(*) FROM (
-                SELECT 1 FROM newest AS image WHERE {condition} LIMIT %(most)s
+                SELECT 1 FROM newest AS image WHERE {condition} LIMIT {COUNTED_AT_MOST}
             ) AS counted
         ) AS found
     """
-    return sql, {**parameters, "looked": LOOKED_AT_MOST, "most": COUNTED_AT_MOST}
+    return sql, parameters
 
 
 def ids(shelf: Shelf, *, limit: int) -> list[UUID]:
