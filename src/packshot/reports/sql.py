@@ -48,8 +48,10 @@ def planned() -> Iterator[Any]:
     plan of `SELECT *` fails once an upgrade has changed the view. A parameter has no type of its own here:
     where none follows from what it is compared with, it needs a cast.
     """
+    connection.close_if_health_check_failed()
     connection.ensure_connection()
-    with connection.make_cursor(cast(Any, ServerBindingCursor)(connection.connection)) as cursor:
+    counted = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
+    with counted(cast(Any, ServerBindingCursor)(connection.connection)) as cursor:
         yield cursor
 
 

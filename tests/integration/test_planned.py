@@ -1,0 +1,93 @@
+"""Statements that the database keeps planned: which pages have, and that none would suffer by it."""
+
+import re
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.urls import reverse
+
+from packshot import reports
+from tests import build
+from tests.browser import story
+from tests.integration.test_rights import PAGE
+
+pytestmark = pytest.mark.django_db
+
+PAGES = (
+    "overview",
+    "queue",
+    "attention",
+    "review",
+    "products",
+    "templates",
+    "budgets",
+    "providers",
+    "compare_providers",
+    "settings",
+)
+
+
+def kept() -> dict[str, int]:
+    """The statements that this connection keeps, and how often each was planned whatever its parameters."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement, generic_plans FROM pg_prepared_statements")
+        return dict(cursor.fetchall())
+
+
+@pytest.fixture
+def asked_for() -> None:
+    """All pages, so often that PostgreSQL has settled on how it plans what is kept."""
+    provider = build.StandIn()
+    build.provider_row()
+    build.budget("100")
+    story.ask(provider)
+    (claim,) = story.begin(provider, build.process().id)
+    story.land(claim)
+    client = Client()
+    client.force_login(story.person())
+    for name in PAGES:
+        for _ in range(9):
+            assert client.get(reverse(name), headers=PAGE).status_code == 200
+
+
+def test_what_every_page_reads_is_planned_once(asked_for):
+    plans = kept()
+    assert any("AS needing" in each for each in plans), "the edge of every page"
+    assert sum(plans.values()) > len(plans)
+
+
+def test_what_is_kept_is_best_planned_alike_whatever_is_asked_for(asked_for):
+    """A condition that only a plan of its own folds away would read a whole table, and a LIMIT that is not
+    known is taken for a tenth of it. A `*` ends in an error once an upgrade has added a column."""
+    for statement in kept():
+        assert not re.search(r"\$\d+(::[a-z\[\]]+)? IS NULL", statement), statement
+        assert not re.search(r"LIMIT \$", statement), statement
+        assert not re.search(r"SELECT (\w+\.)?\* FROM (packshot_|image_generation_|provider)", statement), (
+            statement
+        )
+
+
+def test_other_statements_are_not_kept():
+    for _ in range(9):
+        reports.queue(limit=3)
+    assert not any("image_generation_monitor" in each for each in kept())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_kept_statement_goes_on_after_the_connection_broke():
+    for _ in range(3):
+        reports.dashboard()
+    connection.close()
+    assert reports.dashboard().total_in_queue == 0
+
+
+def test_a_view_that_an_upgrade_made_wider_is_still_read():
+    for _ in range(3):
+        reports.dashboard()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_get_viewdef('image_generation_dashboard'::regclass)")
+        (view,) = cursor.fetchone()
+        wider = f"SELECT seen.*, 7 AS more FROM ({view.rstrip(';')}) AS seen"
+        cursor.execute(f"CREATE OR REPLACE VIEW image_generation_dashboard AS {wider}")
+    assert reports.dashboard().total_in_queue == 0
