@@ -204,9 +204,26 @@ def _model_names() -> dict[tuple[str, str], str]:
 
 @cache
 def _strokes(name: str) -> Markup:
-    """What stands between `<svg>` and `</svg>` in the vendored file."""
+    """What stands between `<svg>` and `</svg>` in the vendored file, its paths made one: when light turns to
+    dark a browser computes the style of each element anew, and every fifth was a stroke of an icon."""
     drawing = files(__package__).joinpath("icons", f"{name}.svg").read_text("utf-8")
     inner = re.search(r"<svg[^>]*>(.*)</svg>", drawing, re.DOTALL)
     if inner is None:
         raise LookupError(f"web/icons/{name}.svg holds no drawing")
-    return Markup(re.sub(r">\s+<", "><", inner[1].strip()))  # noqa: S704 - a file of ours, not input
+    line = "".join(_from_its_own_place(path) for path in _PATH.findall(inner[1]))
+    rest = re.sub(r"\s+(?=<|$)", "", _PATH.sub("", inner[1]))
+    return Markup((f'<path d="{line}"/>' if line else "") + rest)  # noqa: S704 - a file of ours, not input
+
+
+_PATH = re.compile(r'<path d="([^"]+)"\s*/>')
+_RELATIVE = re.compile(r"m\s*(-?[\d.]+)\s*(-?[\d.]+)\s*(?=(.?))")
+
+
+def _from_its_own_place(path: str) -> str:
+    """The path such that it begins where it did, whatever is drawn before it. Numbers that follow a relative
+    start are lines of their own."""
+    start = _RELATIVE.match(path)
+    if start is None:
+        return path
+    x, y, following = start.groups()
+    return f"M{x} {y}{'' if following.isalpha() or not following else 'l'}{path[start.end() :]}"
