@@ -66,7 +66,7 @@ def test_the_palette_does_with_the_mouse_what_it_does_with_keys(overview: Page):
     page = overview
     page.get_by_role("button", name="Search or jump to").click()
     page.locator("#palette-theme").click()
-    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     expect(page.locator("#palette")).to_be_hidden()
 
 
@@ -93,6 +93,26 @@ def test_the_palette_waits_while_a_question_is_asked(overview: Page):
     page.keyboard.press("Control+k")
     expect(page.locator("#keys")).to_be_visible()
     expect(page.locator("#palette")).to_be_hidden()
+
+
+def test_the_switch_answers_before_the_page_turns_light_or_dark(overview: Page):
+    page = overview
+    page.evaluate(
+        """
+        () => {
+            const root = document.documentElement, button = document.querySelector("[data-theme-switch]");
+            const look = () => [root.dataset.theme ?? "", getComputedStyle(button).backgroundColor];
+            window.looks = [look()];
+            addEventListener("keydown", () => requestAnimationFrame(() => window.looks.push(look())));
+        }
+        """
+    )
+    page.keyboard.press("t")
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    before, first = page.evaluate("window.looks")
+    assert first[0] == before[0] == ""
+    assert first[1] != before[1]
+    expect(page.locator("html")).not_to_have_attribute("data-turning", "")
 
 
 def test_between_light_and_dark_nothing_fades_in_its_own_time(overview: Page):
@@ -146,9 +166,10 @@ def test_single_keys_can_be_switched_off_and_commands_still_work(overview: Page,
     page.keyboard.press("?")
     expect(page.locator("#keys")).to_be_hidden()
     page.keyboard.press("t")
-    assert page.evaluate("document.documentElement.dataset.theme") is None
     page.keyboard.press("Control+k")
     expect(page.locator("#palette")).to_be_visible()
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50)))")
+    assert page.evaluate("document.documentElement.dataset.theme") is None
 
 
 def test_keys_are_dead_in_a_field(overview: Page):
@@ -156,6 +177,7 @@ def test_keys_are_dead_in_a_field(overview: Page):
     page.keyboard.press("Control+k")
     page.keyboard.type("t?gq")
     assert page.get_by_role("combobox").input_value() == "t?gq"
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50)))")
     assert page.evaluate("document.documentElement.dataset.theme") is None
 
 

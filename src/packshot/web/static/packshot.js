@@ -18,13 +18,20 @@ const remember = (name, value) => {
   document.cookie = `${name}=${value}; path=/; max-age=31536000; samesite=lax${secure}`;
 };
 
+/* A page in new colours takes a slow machine a tenth of a second to draw. The switch looks pressed before that. */
+let turned;
 const switchTheme = () => {
+  root.dataset.turning = "";
+  clearTimeout(turned);
+  requestAnimationFrame(() => setTimeout(turn));
+};
+
+const turn = () => {
   const dark = root.dataset.theme
     ? root.dataset.theme === "dark"
     : matchMedia("(prefers-color-scheme: dark)").matches;
-  root.dataset.turning = "";
   root.dataset.theme = dark ? "light" : "dark";
-  setTimeout(() => delete root.dataset.turning, TURNED_AFTER_MS);
+  turned = setTimeout(() => delete root.dataset.turning, TURNED_AFTER_MS);
   remember("theme", root.dataset.theme);
 };
 
