@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db import connection
+from packshot.reports.sql import planned
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ def batches_of(generation_ids: Sequence[UUID]) -> dict[UUID, InBatch]:
     """The batch of each of these generations that waits for one. No query where there is none to ask for."""
     if not generation_ids:
         return {}
-    with connection.cursor() as cursor:
+    with planned() as cursor:
         cursor.execute(
             """
             SELECT attempt.generation_id, batch.state, batch.done, batch.total, batch.made_at,

@@ -7,10 +7,8 @@ from decimal import Decimal
 from typing import Any, Literal, get_args
 from uuid import UUID
 
-from django.db import connection
-
 from packshot.kernel.money import dollars
-from packshot.reports.sql import document
+from packshot.reports.sql import document, read_together
 
 Standing = Literal["undecided", "approved", "rejected", "failed"]
 STANDINGS: tuple[Standing, ...] = get_args(Standing)
@@ -137,8 +135,9 @@ _USED_FOR = f"""
     ) AS found
 """
 
-_ENTRIES = f"""
-    WITH numbered AS MATERIALIZED ({NUMBERED}),
+# `{images}` and `{failures}` is what it is narrowed to.
+_ENTRIES = """
+    WITH numbered AS MATERIALIZED ({numbered}),
     page AS MATERIALIZED (
         SELECT * FROM (
             (SELECT image.id, true AS made
@@ -146,29 +145,21 @@ _ENTRIES = f"""
             LEFT JOIN packshot_generation AS generation ON generation.id = image.generation_id
             LEFT JOIN packshot_photo AS photo ON photo.image_id = image.id
             LEFT JOIN packshot_review AS review ON review.image_id = image.id AND review.current
-            WHERE image.product_id = %(product)s
-                AND (%(older)s::uuid IS NULL OR image.id < %(older)s)
-                AND (%(provider)s = '' OR image.provider = %(provider)s)
-                AND (%(person)s = ''
-                    OR %(person)s = coalesce(generation.asked_by_name, photo.brought_by_name))
-                AND (%(standing)s = '' OR %(standing)s = coalesce(review.decision, 'undecided'))
-            ORDER BY image.id DESC LIMIT %(limit)s)
+            WHERE image.product_id = %(product)s AND {images}
+            ORDER BY image.id DESC LIMIT {limit})
             UNION ALL
             (SELECT generation.id, false
             FROM packshot_generation AS generation
             WHERE generation.product_id = %(product)s AND generation.status IN ('failed', 'uncertain')
-                AND (%(older)s::uuid IS NULL OR generation.id < %(older)s)
-                AND (%(provider)s = '' OR generation.provider_id = %(provider)s)
-                AND (%(person)s = '' OR generation.asked_by_name = %(person)s)
-                AND %(standing)s IN ('', 'failed')
-            ORDER BY generation.id DESC LIMIT %(limit)s)
-        ) AS every ORDER BY id DESC LIMIT %(limit)s
+                AND {failures}
+            ORDER BY generation.id DESC LIMIT {limit})
+        ) AS every ORDER BY id DESC LIMIT {limit}
     )
     SELECT page.id, image.id, generation.id, numbered.number,
         coalesce(image.provider, generation.provider_id), coalesce(image.model, generation.model),
         coalesce(image.simulated, generation.simulated), coalesce(image.state, ''),
         coalesce(image.problem, ''), coalesce(image.id = product.active_image_id, false), thumb.blob,
-        left(coalesce(generation.prompt, ''), {PROMPT_CHARS}), coalesce(template.name, ''), version.number,
+        left(coalesce(generation.prompt, ''), {prompt_chars}), coalesce(template.name, ''), version.number,
         CASE WHEN page.made THEN floor(packshot_image_cost_micros(image.attempt_id))::bigint
             WHEN generation.cost_unknown OR generation.status = 'uncertain' THEN NULL
             ELSE coalesce(generation.actual_micros, 0) END,
@@ -179,8 +170,8 @@ _ENTRIES = f"""
         CASE WHEN page.made THEN '' ELSE generation.status END,
         CASE WHEN page.made THEN '' ELSE generation.error_kind END,
         CASE WHEN page.made THEN '' ELSE generation.error_message END, coalesce(generation.attempts, 0),
-        CASE WHEN generation.inputs <> '[]'::jsonb THEN ({MADE_FROM}) END,
-        CASE WHEN page.made THEN ({_USED_FOR}) END
+        CASE WHEN generation.inputs <> '[]'::jsonb THEN ({made_from}) END,
+        CASE WHEN page.made THEN ({used_for}) END
     FROM page
     JOIN packshot_product AS product ON product.id = %(product)s
     LEFT JOIN packshot_image AS image ON page.made AND image.id = page.id
@@ -218,7 +209,7 @@ _TURNS = f"""
             entry.detail ->> 'image' AS named, false AS undone
         FROM packshot_auditentry AS entry
         WHERE entry.action = 'activate image' AND entry.subject = %(sku)s
-        ORDER BY entry.id DESC LIMIT %(turns)s)
+        ORDER BY entry.id DESC LIMIT {TURNS_SHOWN + 1})
         UNION ALL
         (SELECT entry.id, entry.at, entry.actor_name,
             CASE WHEN entry.action = 'restore active images' THEN change.item ->> 1
@@ -229,7 +220,7 @@ _TURNS = f"""
         WHERE entry.action IN ('activate newest images', 'restore active images')
             AND entry.detail -> 'changes' @> jsonb_build_array(jsonb_build_array(%(sku)s::text))
             AND change.item ->> 0 = %(sku)s
-        ORDER BY entry.id DESC LIMIT %(turns)s)
+        ORDER BY entry.id DESC LIMIT {TURNS_SHOWN + 1})
     )
     SELECT changes.at, changes.actor_name, image.id, numbered.number, thumb.blob,
         coalesce(image.provider, ''), coalesce(image.model, ''), changes.undone
@@ -239,29 +230,26 @@ _TURNS = f"""
     LEFT JOIN packshot_image AS image ON image.id = changes.image::uuid
     LEFT JOIN numbered ON numbered.id = image.id
     LEFT JOIN packshot_rendition AS thumb ON thumb.image_id = image.id AND thumb.spec = 'webp-320'
-    ORDER BY changes.id DESC LIMIT %(turns)s
+    ORDER BY changes.id DESC LIMIT {TURNS_SHOWN + 1}
 """
 
 
 def history(product_id: UUID, sku: str, past: Past, *, limit: int) -> History:
     """One page of everything that was made for this product, in one trip to the database."""
-    parameters: dict[str, UUID | str | int | None] = {
-        "product": product_id,
-        "sku": sku,
-        "older": past.older,
-        "provider": past.provider,
-        "person": past.person,
-        "standing": past.standing or "",
-        "limit": limit + 1,
-        "turns": TURNS_SHOWN + 1,
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(f"{_ENTRIES}; {_CHOICES}; {_TURNS}", parameters)
-        entries = [_entry(row) for row in cursor.fetchall()]
-        cursor.nextset()
-        providers, people = cursor.fetchone()
-        cursor.nextset()
-        turns = [Turn(*row) for row in cursor.fetchall()]
+    entries_of, choices, turns_of = read_together(
+        _entries(past, limit + 1),
+        _CHOICES,
+        _TURNS,
+        product=product_id,
+        sku=sku,
+        older=past.older,
+        provider=past.provider,
+        person=past.person,
+        standing=past.standing or "",
+    )
+    entries = [_entry(row) for row in entries_of.fetchall()]
+    ((providers, people),) = choices.fetchall()
+    turns = [Turn(*row) for row in turns_of.fetchall()]
     return History(
         entries[:limit],
         len(entries) > limit,
@@ -269,6 +257,31 @@ def history(product_id: UUID, sku: str, past: Past, *, limit: int) -> History:
         [each for each in people if each],
         turns[:TURNS_SHOWN],
         len(turns) > TURNS_SHOWN,
+    )
+
+
+def _entries(past: Past, limit: int) -> str:
+    images, failures = ["true"], ["true"]
+    if past.older is not None:
+        images.append("image.id < %(older)s")
+        failures.append("generation.id < %(older)s")
+    if past.provider:
+        images.append("image.provider = %(provider)s")
+        failures.append("generation.provider_id = %(provider)s")
+    if past.person:
+        images.append("coalesce(generation.asked_by_name, photo.brought_by_name) = %(person)s")
+        failures.append("generation.asked_by_name = %(person)s")
+    if past.standing is not None:
+        images.append("coalesce(review.decision, 'undecided') = %(standing)s")
+        failures.append("true" if past.standing == "failed" else "false")
+    return _ENTRIES.format(
+        numbered=NUMBERED,
+        made_from=MADE_FROM,
+        used_for=_USED_FOR,
+        prompt_chars=PROMPT_CHARS,
+        images=" AND ".join(images),
+        failures=" AND ".join(failures),
+        limit=limit,
     )
 
 

@@ -15,7 +15,7 @@ from packshot.reports import finding
 from packshot.reports.finding import Filter, Scope, Sort
 from packshot.reports.health import is_off
 from packshot.reports.reads import GenerationRow, finished
-from packshot.reports.sql import read
+from packshot.reports.sql import planned, read, read_planned
 
 __all__ = [
     "AttemptLine",
@@ -202,8 +202,15 @@ _COUNTS_OF = """
     WHERE {conditions} GROUP BY generation.provider_id, generation.status
 """
 
-_DETAIL = """
-    SELECT monitor.*, generation.shape, generation.images AS images_wanted, generation.seed,
+_COLUMNS = ", ".join(f"monitor.{each.name}" for each in fields(GenerationRow)[:-2])
+
+_ROWS_OF = f"""
+    SELECT {_COLUMNS} FROM image_generation_monitor AS monitor
+    WHERE monitor.id = ANY(%(ids)s) ORDER BY monitor.id DESC
+"""
+
+_DETAIL = f"""
+    SELECT {_COLUMNS}, generation.shape, generation.images AS images_wanted, generation.seed,
         generation.options::text AS options, coalesce(template.name, '') AS template,
         version.number AS template_version, coalesce(run.title, '') AS run_title, run.size AS run_size,
         generation.retry_of_id AS retry_of, generation.negative_prompt,
@@ -287,13 +294,7 @@ def _page(
 
 def rows_of(generation_ids: Sequence[UUID]) -> list[GenerationRow]:
     """These generations with their images, newest first."""
-    return finished(
-        read(
-            GenerationRow,
-            "SELECT * FROM image_generation_monitor WHERE id = ANY(%(ids)s) ORDER BY id DESC",
-            ids=list(generation_ids),
-        )
-    )
+    return finished(read_planned(GenerationRow, _ROWS_OF, ids=list(generation_ids)))
 
 
 def waiting(limit: int = 50) -> list[GenerationRow]:
@@ -314,10 +315,13 @@ def _tally(scope: Scope) -> Tally:
     if not scope.few or scope.run_size > finding.RUN_COUNTED:
         return Tally(None)
     narrowed = wanted.text or wanted.run_id
-    sql = _COUNTS_OF.format(conditions=scope.conditions(narrowing_only=True)) if narrowed else _COUNTS
     sums: Counter[tuple[str, str]] = Counter()
-    with connection.cursor() as cursor:
-        cursor.execute(sql, scope.parameters if narrowed else None)
+    with connection.cursor() if narrowed else planned() as cursor:
+        if narrowed:
+            conditions = scope.conditions(narrowing_only=True)
+            cursor.execute(_COUNTS_OF.format(conditions=conditions), scope.parameters)
+        else:
+            cursor.execute(_COUNTS)
         for provider, status, number in cursor.fetchall():
             sums[provider, status] += number
     return Tally(dict(sums))
@@ -355,7 +359,7 @@ def those(generation_ids: Sequence[UUID]) -> list[Match]:
 
 def detail(generation_id: UUID) -> Detail | None:
     """One generation in full, None when there is none. Three queries, however many attempts it took."""
-    with connection.cursor() as cursor:
+    with planned() as cursor:
         cursor.execute(_DETAIL, {"id": generation_id})
         names = [column.name for column in cursor.description]
         found = cursor.fetchone()
@@ -367,7 +371,7 @@ def detail(generation_id: UUID) -> Detail | None:
     )
     facts["options"] = json.loads(facts["options"])
     facts["pictures"] = tuple(_given(each) for each in json.loads(facts["pictures"] or "[]"))
-    lines = read(AttemptLine, _ATTEMPTS, id=generation_id)
+    lines = read_planned(AttemptLine, _ATTEMPTS, id=generation_id)
     return Detail(finished([row])[0], **facts, attempts=tuple(_with_proofs(line) for line in lines))
 
 

@@ -7,11 +7,9 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
-
 from packshot.kernel.money import dollars
 from packshot.reports.history import MADE_FROM, NUMBERED, Kin, kin
-from packshot.reports.sql import document, rows
+from packshot.reports.sql import document, read_planned, read_together, rows
 from packshot.reports.sql import read as _read
 
 _UNDER_WAY_SHOWN = 30
@@ -121,7 +119,7 @@ _IMAGES = f"""
     -- The newest, and the active one and the one that is looked at however old they are.
     CROSS JOIN LATERAL (
         SELECT newest.id FROM (
-            SELECT id FROM packshot_image WHERE product_id = product.id ORDER BY id DESC LIMIT %(limit)s
+            SELECT id FROM packshot_image WHERE product_id = product.id ORDER BY id DESC LIMIT {{limit}}
         ) AS newest
         UNION SELECT product.active_image_id WHERE product.active_image_id IS NOT NULL
         UNION SELECT id FROM packshot_image WHERE id = %(also)s AND product_id = product.id
@@ -136,12 +134,12 @@ _IMAGES = f"""
     ORDER BY image.id DESC
 """
 
-_MAKING = """
+_MAKING = f"""
     SELECT id AS generation_id, provider_id AS provider, model, status, images, wait_reason, error_kind,
         created_at
     FROM packshot_generation
     WHERE product_id = %(product)s AND status NOT IN ('completed', 'cancelled')
-    ORDER BY id DESC LIMIT %(under_way)s
+    ORDER BY id DESC LIMIT {_UNDER_WAY_SHOWN}
 """
 
 
@@ -167,7 +165,7 @@ def product_by_id(product_id: UUID) -> ProductFacts | None:
 
 
 def _facts(condition: str, **parameters: object) -> ProductFacts | None:
-    found = _read(ProductFacts, f"{_FACTS} WHERE {condition}", **parameters)
+    found = read_planned(ProductFacts, f"{_FACTS} WHERE {condition}", **parameters)
     return next(
         (
             replace(
@@ -183,7 +181,7 @@ def _facts(condition: str, **parameters: object) -> ProductFacts | None:
 
 def images_of(product_id: UUID, limit: int, *, also: UUID | None = None) -> list[ProductImage]:
     """The product's newest images, its active one and `also`, if that is its own; newest first."""
-    return _with_kin(_read(ProductImage, _IMAGES, product=product_id, limit=limit, also=also))
+    return _with_kin(read_planned(ProductImage, _IMAGES.format(limit=limit), product=product_id, also=also))
 
 
 def settings_of(image_id: UUID, product_id: UUID) -> Settings | None:
@@ -199,17 +197,8 @@ def strip_of(
 ) -> tuple[list[ProductImage], list[Making]]:
     """The product's images as `images_of` has them, and its newest generations that wait, are being made,
     failed or nobody knows, newest first. In one trip to the database."""
-    parameters: dict[str, UUID | int | None] = {
-        "product": product_id,
-        "limit": limit,
-        "also": also,
-        "under_way": _UNDER_WAY_SHOWN,
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(f"{_IMAGES}; {_MAKING}", parameters)
-        images = rows(ProductImage, cursor)
-        cursor.nextset()
-        return _with_kin(images), rows(Making, cursor)
+    images, under_way = read_together(_IMAGES.format(limit=limit), _MAKING, product=product_id, also=also)
+    return _with_kin(rows(ProductImage, images)), rows(Making, under_way)
 
 
 def _with_kin(images: Sequence[ProductImage]) -> list[ProductImage]:

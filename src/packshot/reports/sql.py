@@ -1,8 +1,10 @@
 """How reports read: one statement in, finished values out."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
+from dataclasses import fields
+from functools import cache
 from typing import Any, TypeVar, cast
 
 from django.db import connection
@@ -37,28 +39,59 @@ def read_planned(kind: type[_Row], sql: str, **parameters: Any) -> list[_Row]:
         return rows(kind, cursor)
 
 
+def read_together(*statements: str, **parameters: Any) -> list[Any]:
+    """A cursor at the result of each of the statements, which are `planned` and sent in one trip."""
+    with planned(_InOneTrip) as cursor:
+        cursor.execute(_NEXT.join(statements), parameters)
+        return cursor.results  # type: ignore[no-any-return]
+
+
 @contextmanager
-def planned() -> Iterator[Any]:
+def planned(kind: type[ServerBindingCursor] = ServerBindingCursor) -> Iterator[Any]:
     """A cursor whose statements are parsed and planned once for each connection, not each time: for most of
     what a page asks, that takes longer than running it.
 
-    For a statement whose text is always the same, one at a time, and whose best plan is the same whatever its
-    parameters are. So nothing like `%(ids)s IS NULL OR ...`, which only a plan of its own folds away, and no
-    LIMIT that is a parameter, which PostgreSQL takes for a tenth of all rows. Columns are named, since a kept
-    plan of `SELECT *` fails once an upgrade has changed the view. A parameter has no type of its own here:
-    where none follows from what it is compared with, it needs a cast.
+    For a statement whose text is always the same, and whose best plan too, whatever its parameters are. So
+    nothing like `%(ids)s IS NULL OR ...`, which only a plan of its own folds away, and no LIMIT that is a
+    parameter, which PostgreSQL takes for a tenth of all rows. Columns are named, since a kept plan of
+    `SELECT *` fails once an upgrade has changed the view. A parameter has no type of its own here: where none
+    follows from what it is compared with, it needs a cast.
     """
     connection.close_if_health_check_failed()
     connection.ensure_connection()
     counted = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
-    with counted(cast(Any, ServerBindingCursor)(connection.connection)) as cursor:
+    with counted(cast(Any, kind)(connection.connection)) as cursor:
         yield cursor
+
+
+_NEXT = ";\n"
+
+
+class _InOneTrip(ServerBindingCursor):
+    """Sends statements one after the other without waiting in between: `results` has a cursor for each."""
+
+    results: tuple[Any, ...] = ()
+
+    def execute(self, query: str, params: Any = None) -> None:
+        link = cast(Any, self).connection
+        statements = query.split(_NEXT)
+        self.results = tuple(cast(Any, ServerBindingCursor)(link) for _ in statements)
+        with link.pipeline():
+            for cursor, statement in zip(self.results, statements, strict=True):
+                cursor.execute(statement, params)
 
 
 def rows(kind: type[_Row], cursor: Any) -> list[_Row]:
     """One `kind` per row of the result that `cursor` stands at."""
-    names = [column.name for column in cursor.description]
+    names = tuple(column.name for column in cursor.description)
+    if names == _fields(cast(Hashable, kind))[: len(names)]:
+        return [kind(*row) for row in cursor.fetchall()]
     return [kind(**dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
+
+
+@cache
+def _fields(kind: Hashable) -> tuple[str, ...]:
+    return tuple(each.name for each in fields(cast(Any, kind)))
 
 
 def document(value: Any) -> Any:

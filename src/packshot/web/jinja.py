@@ -3,6 +3,7 @@ that templates call. Only this module and `charts` make markup out of text."""
 
 import json
 import re
+from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
@@ -13,6 +14,7 @@ from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils import translation
 from jinja2 import Environment, StrictUndefined
+from jinja2.runtime import Macro
 from markupsafe import Markup
 
 from packshot import reports
@@ -70,6 +72,7 @@ def environment(**options: Any) -> Environment:
         "icon": icon,
         "mark": mark,
         "chip": chip,
+        "drawn": drawn,
         "tries": tries,
         "provider_name": provider_name,
         "statuses": words.STATUSES,
@@ -160,6 +163,14 @@ def chip(word: words.Word) -> Markup:
     return Markup('<span class="chip {}">{}{}</span>').format(
         word.tone, icon(word.icon, "spin" if word.icon == "loader-circle" else ""), word.label
     )
+
+
+@lru_cache(maxsize=4096, typed=True)
+def drawn(macro: Macro, *given: Hashable) -> Markup:
+    """What `macro` draws, kept: nothing but what it is given decides that. Whoever looks at a list again, and
+    everybody else who does, finds all but its newest rows drawn. Measured: a third of the Queue's time.
+    """
+    return Markup(macro(*given))  # noqa: S704 - what a macro returns is safe already
 
 
 _LAST_TRY = {"completed": "ok", "failed": "bad", "uncertain": "warn", "processing": "run"}
