@@ -118,7 +118,7 @@ def test_those_that_wait_are_counted_among_the_newest_only(provider, rita, monke
     assert reviewing.waiting() == Waiting(0, more=True), "the older one is not looked at"
     monkeypatch.setattr(reviewing, "LOOKED_AT_MOST", 5)
     assert reviewing.waiting() == Waiting(1, more=False)
-    monkeypatch.setattr(reviewing, "COUNTED_AT_MOST", 1)
+    monkeypatch.setattr(reviewing, "WAITING_AT_MOST", 1)
     assert reviewing.waiting() == Waiting(1, more=True)
     assert old.pk in reviewing.ids(Shelf(), limit=5)
 

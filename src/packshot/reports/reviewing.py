@@ -15,7 +15,9 @@ from packshot.reports.sql import read
 
 # More than these are not counted: nobody looks through them one by one.
 COUNTED_AT_MOST = 1_000
-# Where nearly all is decided, those that wait are far between, and it takes long to find a thousand.
+# For the Overview, whose link leads to where they are counted on.
+WAITING_AT_MOST = 200
+# Where nearly all is decided, those that wait are far between, and it takes long to find as many.
 LOOKED_AT_MOST = 5_000
 
 
@@ -167,7 +169,7 @@ class Waiting:
 
 
 def waiting() -> Waiting:
-    """How many wait, at most COUNTED_AT_MOST among the newest LOOKED_AT_MOST images."""
+    """How many wait, at most WAITING_AT_MOST among the newest LOOKED_AT_MOST images."""
     sql, parameters = counting_waiting()
     return read(Waiting, sql, **parameters)[0]
 
@@ -182,10 +184,10 @@ def counting_waiting() -> tuple[str, dict[str, Any]]:
             ORDER BY image.id DESC LIMIT {LOOKED_AT_MOST}
         )
         SELECT found.count,
-            found.count = {COUNTED_AT_MOST} OR (SELECT count(*) FROM newest) = {LOOKED_AT_MOST} AS more
+            found.count = {WAITING_AT_MOST} OR (SELECT count(*) FROM newest) = {LOOKED_AT_MOST} AS more
         FROM (
             SELECT count(*) FROM (
-                SELECT 1 FROM newest AS image WHERE {condition} LIMIT {COUNTED_AT_MOST}
+                SELECT 1 FROM newest AS image WHERE {condition} LIMIT {WAITING_AT_MOST}
             ) AS counted
         ) AS found
     """

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from django.db import connection
+from packshot.reports.sql import planned
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ def by_range(*, simulated: bool, first: date, last: date, step: int = 1) -> Time
 
 
 def _timeline(spans: str, *, zone: str | None = None, **parameters: bool | int | date) -> Timeline:
-    with connection.cursor() as cursor:
+    with planned() as cursor:
         cursor.execute(_TIMELINE.format(spans=spans), {**parameters, "zone": zone})
         rows = cursor.fetchall()
     spans_read = sorted((Span(row[1], row[2]) for row in rows if row[1]), key=lambda span: span.starts_at)
