@@ -260,15 +260,18 @@ def _wave(place: int, base: int, *, phase: float = 0) -> int:
     return max(0, round(base * (0.62 + 0.5 * math.sin((place - 9 + phase) / 24 * math.tau))))
 
 
+@cache
 def _charts() -> list[SampleChart]:
+    """Always the same, so drawn once."""
     hours = [Bucket(f"{place:02}:00", f"{place:02}:00 to {place + 1:02}:00") for place in range(24)]
-    days = [Bucket(f"{place} Nov", f"{place} November") for place in range(1, 31)]
+    days = [Bucket(f"{place} Nov", f"{place} November") for place in range(1, 13)]
     by_provider = [
         Series(label, tuple(_wave(place, base) for place in range(24)), name)
         for name, label, base in _PROVIDERS
     ]
+    morning = [replace(each, values=each.values[:8]) for each in by_provider]
     cost = [
-        Series(label, tuple(_wave(place * 5, base) * 300_000 for place in range(30)), name)
+        Series(label, tuple(_wave(place * 5, base) * 300_000 for place in range(12)), name)
         for name, label, base in _PROVIDERS
     ]
     refunds = [
@@ -278,17 +281,17 @@ def _charts() -> list[SampleChart]:
     many = [
         Series(
             f"Model {number}",
-            tuple(_wave(place, number + 3, phase=number) for place in range(8)),
+            tuple(_wave(place, number + 3, phase=number) for place in range(6)),
             _PROVIDERS[number % 4][0],
         )
         for number in range(11)
     ]
     rates = (0.98, 0.97, 0.99, 0.96, None, None, 0.94, 0.72, 0.61, 0.83, None, 0.95, 0.97, 0.98)
     spent, total = [], 0
-    for day in range(23):
+    for day in range(8):
         total += (2 + _wave(day * 5, 60)) * 1_000_000
         spent.append(total)
-    ahead = [total + step * 40_000_000 for step in range(1, 8)]
+    ahead = [total + step * 40_000_000 for step in range(1, 5)]
     forecast = Forecast(
         tuple(ahead),
         tuple(value - step * 9_000_000 for step, value in enumerate(ahead, 1)),
@@ -333,12 +336,12 @@ def _charts() -> list[SampleChart]:
             charts.bars(refunds, days[:4], daily, _MONEY),
         ),
         SampleChart(
-            "many", "The top eight, and the others together", charts.bars(many, hours[:8], hourly, _COUNTS)
+            "many", "The top eight, and the others together", charts.bars(many, hours[:6], hourly, _COUNTS)
         ),
         SampleChart(
             "zero",
             "Nothing but zeros",
-            charts.bars([Series("OpenAI", (0,) * 24, "openai")], hours, hourly, _COUNTS),
+            charts.bars([Series("OpenAI", (0,) * 8, "openai")], hours[:8], hourly, _COUNTS),
         ),
         SampleChart(
             "one", "One bucket", charts.bars([Series("OpenAI", (7,), "openai")], hours[:1], hourly, _COUNTS)
@@ -364,16 +367,16 @@ def _charts() -> list[SampleChart]:
                 [Series("Spent", tuple(spent))],
                 days,
                 said(
-                    "About $1,168 by the end of the month, under the budget of $1,500.",
-                    "Spend this month",
+                    "About $439 in twelve days, under the budget of $500.",
+                    "Spend in twelve days",
                     "Day",
                 ),
                 _MONEY,
                 forecast=forecast,
-                level=Level(1_500_000_000, "Budget $1,500.00"),
+                level=Level(500_000_000, "Budget $500.00"),
             ),
         ),
-        SampleChart("lines", "Several lines", charts.line(by_provider, hours, hourly, _COUNTS)),
+        SampleChart("lines", "Several lines", charts.line(morning, hours[:8], hourly, _COUNTS)),
         SampleChart(
             "scatter",
             "Scatter: the larger, the faster",
