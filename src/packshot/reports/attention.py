@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db import connection
 
 from packshot.kernel import search
-from packshot.reports.sql import read
+from packshot.reports.sql import planned, read, read_planned
 
 Issue = Literal[
     "uncertain", "generation_failed", "no_image", "placeholder", "rejected", "low_score", "old_image"
@@ -149,23 +149,18 @@ def needing(
         SELECT needing.id, needing.issue_type, needing.severity, needing.last_attempt, needing.failure_count
         FROM products_needing_attention AS needing
         WHERE needing.issue_type = '{issue}' AND {condition}{beyond}
-        ORDER BY needing.id DESC LIMIT %(each)s)"""
+        ORDER BY needing.id DESC LIMIT {each:d})"""
         for issue in issues
     )
-    return read(
-        Needing,
-        f"WITH listed AS MATERIALIZED ({parts}) {_WITH_REASONS}",
-        **parameters,
-        each=each,
-        after=after,
-    )
+    ask = read if wanted.text else read_planned
+    return ask(Needing, f"WITH listed AS MATERIALIZED ({parts}) {_WITH_REASONS}", **parameters, after=after)
 
 
 def tally(wanted: Wanted) -> Tally:
     """The counts of every issue for these words and this person, whatever issue is looked at."""
     wanted = replace(wanted, issue=None, made=None)
     fits, parameters = _fits(wanted)
-    with connection.cursor() as cursor:
+    with connection.cursor() if wanted.text else planned() as cursor:
         # One look at what needs attention: to plan another takes longer than to read it. Joined, because an
         # `EXISTS` of either fact would be asked of every product in turn.
         cursor.execute(

@@ -11,11 +11,9 @@ from decimal import Decimal
 from math import sqrt
 from typing import TypeVar
 
-from django.db import connection
-
 from packshot.reports.histogram import PLACES, percentile
 from packshot.reports.series import DAYS, HOURS, Span
-from packshot.reports.sql import read
+from packshot.reports.sql import planned, read_planned
 
 # A charge that differs from what was expected by more than this share, in percent, is worth a look.
 OFF_PERCENT = 10
@@ -162,8 +160,7 @@ _WORK = """
         JOIN packshot_provider AS record
             ON record.name = rollup.provider AND record.simulated = rollup.simulated
         WHERE rollup.bucket >= (SELECT starts[1] FROM edges) AND rollup.bucket < (SELECT until FROM edges)
-            AND record.archived_at IS NULL
-            AND (%(provider)s::text IS NULL OR rollup.provider = %(provider)s)
+            AND record.archived_at IS NULL AND {of}
     ) AS part
     GROUP BY part.provider, part.model, part.place
 """
@@ -180,7 +177,7 @@ _TROUBLE = """
             AND attempt.error_kind <> '' AND attempt.id >= packshot_first_id(%(since)s)
         GROUP BY 1, 3
     ) AS trouble
-    WHERE record.archived_at IS NULL AND (%(provider)s::text IS NULL OR record.name = %(provider)s)
+    WHERE record.archived_at IS NULL AND {of}
 """
 
 _USE = """
@@ -203,7 +200,7 @@ _USE = """
         WHERE attempt.provider = record.name AND attempt.error_kind <> ''
         ORDER BY attempt.id DESC LIMIT 1) AS last_trouble
     FROM packshot_provider AS record
-    WHERE record.archived_at IS NULL AND (%(provider)s::text IS NULL OR record.name = %(provider)s)
+    WHERE record.archived_at IS NULL AND {of}
 """
 
 # Expected is what stood at the admission of the call: a generation is priced anew before each of them. They
@@ -217,10 +214,10 @@ _BILLED = """
             FROM packshot_attempt AS attempt
             WHERE attempt.provider = record.name AND attempt.simulated = record.simulated
                 AND attempt.state = 'succeeded'
-                AND attempt.sending_at > packshot_now() - make_interval(days => %(days)s)
-            ORDER BY attempt.sending_at DESC LIMIT %(most)s
+                AND attempt.sending_at > packshot_now() - interval '{days} days'
+            ORDER BY attempt.sending_at DESC LIMIT {most}
         ) AS newest
-        WHERE record.archived_at IS NULL AND (%(provider)s::text IS NULL OR record.name = %(provider)s)
+        WHERE record.archived_at IS NULL AND {of}
     ),
     asked AS MATERIALIZED (
         SELECT generation.id, generation.expected_micros FROM packshot_generation AS generation
@@ -228,7 +225,7 @@ _BILLED = """
     )
     SELECT call.provider, call.model, count(*)::int AS compared,
         (count(*) FILTER (WHERE abs(call.cost_micros - asked.expected_micros) * 100
-            > %(off)s * asked.expected_micros))::int AS off,
+            > {off} * asked.expected_micros))::int AS off,
         (avg(call.cost_micros::numeric / nullif(asked.expected_micros, 0)))::double precision AS ratio
     FROM call
     JOIN asked ON asked.id = call.generation_id
@@ -241,8 +238,9 @@ def window(*, days: int, provider: str | None = None) -> Window:
     """The last 24 hours (`days` 1) or so many calendar days: what each provider, or one, did in them."""
     spans, count = (HOURS, 24) if days == 1 else (DAYS, days)
     places = ", ".join(f"sum(part.histogram[{place}]::integer)" for place in range(1, PLACES + 1))
-    with connection.cursor() as cursor:
-        cursor.execute(_WORK.format(spans=spans, places=places), {"count": count, "provider": provider})
+    sql = _WORK.format(spans=spans, places=places, of=_of(provider))
+    with planned() as cursor:
+        cursor.execute(sql, {"count": count, "provider": provider})
         rows = cursor.fetchall()
     parts = sorted((Span(row[1], row[2]) for row in rows if row[1]), key=lambda span: span.starts_at)
     counted = [_Counted(row[0], *row[3:]) for row in rows if not row[1]]
@@ -295,9 +293,9 @@ def _added(counted: Sequence[_Counted]) -> Figures:
 def troubles(spans: Sequence[Span], provider: str | None = None) -> dict[str, dict[str, tuple[int, ...]]]:
     """By provider and class of error, the most frequent first: the calls that failed so, a number a span."""
     counts: dict[str, dict[str, list[int]]] = {}
-    with connection.cursor() as cursor:
+    with planned() as cursor:
         cursor.execute(
-            _TROUBLE,
+            _TROUBLE.format(of=_of(provider)),
             {
                 "starts": [span.starts_at for span in spans],
                 "since": spans[0].starts_at,
@@ -317,11 +315,14 @@ def troubles(spans: Sequence[Span], provider: str | None = None) -> dict[str, di
 
 def use(provider: str | None = None) -> dict[str, Use]:
     """How much of each provider, or of one, is in use now."""
-    return {each.name: each for each in read(Use, _USE, provider=provider)}
+    return {each.name: each for each in read_planned(Use, _USE.format(of=_of(provider)), provider=provider)}
 
 
 def billed(provider: str | None = None) -> list[Billed]:
     """By model: how often the charge was not what was expected, over the last COMPARED_DAYS days."""
-    return read(
-        Billed, _BILLED, provider=provider, off=OFF_PERCENT, days=COMPARED_DAYS, most=COMPARED_AT_MOST
-    )
+    sql = _BILLED.format(of=_of(provider), off=OFF_PERCENT, days=COMPARED_DAYS, most=COMPARED_AT_MOST)
+    return read_planned(Billed, sql, provider=provider)
+
+
+def _of(provider: str | None) -> str:
+    return "true" if provider is None else "record.name = %(provider)s"

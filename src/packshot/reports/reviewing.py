@@ -11,7 +11,7 @@ from django.db import connection
 
 from packshot.kernel import search
 from packshot.kernel.money import dollars
-from packshot.reports.sql import read
+from packshot.reports.sql import planned, read, read_planned
 
 # More than these are not counted: nobody looks through them one by one.
 COUNTED_AT_MOST = 1_000
@@ -114,7 +114,7 @@ _CANDIDATE = """
         coalesce(review.decided_by_name, '') AS decided_by_name, review.at AS decided_at
     FROM (
         SELECT image.id AS image_id FROM {source} WHERE {condition}
-        ORDER BY {order} DESC LIMIT %(limit)s
+        ORDER BY {order} DESC LIMIT {limit:d}
     ) AS found
     JOIN packshot_image AS image ON image.id = found.image_id
     JOIN packshot_product AS product ON product.id = image.product_id
@@ -135,27 +135,29 @@ def candidates(shelf: Shelf, *, limit: int, after: UUID | None = None) -> list[C
     source, order, condition, parameters = _source(shelf)
     if after:
         condition += f" AND {order} < %(after)s"
-    sql = _CANDIDATE.format(source=source, condition=condition, order=order)
-    return read(Candidate, sql, **parameters, limit=limit, after=after)
+    sql = _CANDIDATE.format(source=source, condition=condition, order=order, limit=limit)
+    # Which index finds the images of a provider, or of words, depends on which.
+    ask = read if shelf.provider or shelf.text else read_planned
+    return ask(Candidate, sql, **parameters, after=after)
 
 
 def candidate(image_id: UUID) -> Candidate | None:
     """One image, whatever was decided."""
     sql = _CANDIDATE.format(
-        source="packshot_image AS image", condition="image.id = %(image)s", order="image.id"
+        source="packshot_image AS image", condition="image.id = %(image)s", order="image.id", limit=1
     )
-    found = read(Candidate, sql, image=image_id, limit=1)
+    found = read_planned(Candidate, sql, image=image_id)
     return found[0] if found else None
 
 
 def count(shelf: Shelf) -> int:
     """How many images `shelf` holds, at most COUNTED_AT_MOST."""
     source, _, condition, parameters = _source(shelf)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT count(*) FROM (SELECT 1 FROM {source} WHERE {condition} LIMIT %(most)s) AS counted",
-            {**parameters, "most": COUNTED_AT_MOST},
-        )
+    sql = (
+        f"SELECT count(*) FROM (SELECT 1 FROM {source} WHERE {condition} LIMIT {COUNTED_AT_MOST}) AS counted"
+    )
+    with connection.cursor() if shelf.provider or shelf.text else planned() as cursor:
+        cursor.execute(sql, parameters or None)
         row = cursor.fetchone()
     return int(row[0])
 
@@ -261,6 +263,10 @@ def facts(image_ids: Sequence[UUID]) -> list[Fact]:
     )
 
 
+# By either its own index serves, so each has a plan of its own.
+_DECIDED = {each: f"review.current AND review.decision = '{each}'" for each in ("approved", "rejected")}
+
+
 def _source(shelf: Shelf) -> tuple[str, str, str, dict[str, Any]]:
     """Where the images of `shelf` are read from, by which id in order, what they fit, and its parameters.
     What was decided is found by the decisions, which are fewer than the images."""
@@ -269,8 +275,7 @@ def _source(shelf: Shelf) -> tuple[str, str, str, dict[str, Any]]:
     if shelf.decision:
         source = "packshot_review AS review JOIN packshot_image AS image ON image.id = review.image_id"
         order = "review.image_id"
-        parts.append("review.current AND review.decision = %(decision)s")
-        parameters["decision"] = shelf.decision
+        parts.append(_DECIDED[shelf.decision])
     else:
         parts.append(
             "NOT EXISTS (SELECT 1 FROM packshot_review AS review"
