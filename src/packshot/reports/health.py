@@ -19,7 +19,7 @@ from packshot.reports.sql import planned, read_planned
 OFF_PERCENT = 10
 COMPARED_DAYS = 7
 # Of a busy provider the newest of those days: enough to see a wrong price, few enough to be read at once.
-COMPARED_AT_MOST = 500
+COMPARED_AT_MOST = 200
 
 
 @dataclass(frozen=True, slots=True)
