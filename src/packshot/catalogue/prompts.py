@@ -136,8 +136,8 @@ def _filled(text: str, facts: ProductFacts, brand_style: str) -> tuple[list[Piec
     shortened: dict[str, None] = {}
     for part in _parts(text):
         if isinstance(part, str):
-            if words := cleaned(part):
-                found.append(Piece("words", words))
+            if part:
+                found.append(Piece("words", part))
             continue
         value = " ".join(cleaned(_fact(part, facts, attributes, brand_style)).split())
         if value:
@@ -159,10 +159,10 @@ def _parts(text: str) -> tuple[str | Placeholder, ...]:
     at, line = 0, 1
     for found in _PLACEHOLDER.finditer(text):
         line += text.count("\n", at, found.start())
-        parts += [text[at : found.start()], _placeholder(found, line)]
+        parts += [cleaned(text[at : found.start()]), _placeholder(found, line)]
         line += found[0].count("\n")
         at = found.end()
-    return (*parts, text[at:])
+    return (*parts, cleaned(text[at:]))
 
 
 def _placeholder(found: re.Match[str], line: int) -> Placeholder:
