@@ -126,6 +126,13 @@ def problems(page: Page, url: str) -> list[str]:
     ]
     if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
         found.append(f"{url}: wider than the screen")
+    # A class that another page lays out otherwise: its columns fall on one line.
+    broken = page.evaluate(
+        """() => innerWidth <= 720 ? [] : [...document.querySelectorAll("table")]
+            .filter((each) => each.checkVisibility() && getComputedStyle(each).display !== "table")
+            .map((each) => each.className)"""
+    )
+    found += [f"{url}: the table .{each} is no table" for each in broken]
     return found
 
 

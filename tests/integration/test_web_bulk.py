@@ -509,7 +509,7 @@ def test_the_panel_breaks_down_what_it_cost_and_shows_what_was_asked(provider, m
     generate.retry([key], build.EDITOR)
     story.begin(provider, me)
     text = editor.get(f"{QUEUE}/{key}", headers=PAGE).text
-    money = re.search(r'<table class="money">.*?</table>', text, re.DOTALL)[0]
+    money = re.search(r'<table class="charges">.*?</table>', text, re.DOTALL)[0]
     cells = [
         re.sub(r"<[^>]*>", " ", each).split() for each in re.findall(r"<tr>(.*?)</tr>", money, re.DOTALL)
     ]
