@@ -3,11 +3,13 @@
 import re
 
 import pytest
-from django.db import connection
+from django.db import DataError, connection, transaction
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from packshot import reports
+from packshot.reports.sql import read_together
 from tests import build
 from tests.browser import story
 from tests.integration.test_rights import PAGE
@@ -41,14 +43,16 @@ def asked_for() -> None:
     provider = build.StandIn()
     build.provider_row()
     build.budget("100")
-    story.ask(provider)
+    (asked,) = story.ask(provider)
     (claim,) = story.begin(provider, build.process().id)
-    story.land(claim)
+    sku = story.land(claim).product.sku
     client = Client()
     client.force_login(story.person())
-    for name in PAGES:
+    pages = [reverse(name) for name in PAGES]
+    pages += [reverse("product", args=[sku]), reverse("generation", args=[asked])]
+    for url in pages:
         for _ in range(9):
-            assert client.get(reverse(name), headers=PAGE).status_code == 200
+            assert client.get(url, headers=PAGE).status_code == 200
 
 
 def test_what_every_page_reads_is_planned_once(asked_for):
@@ -66,6 +70,17 @@ def test_what_is_kept_is_best_planned_alike_whatever_is_asked_for(asked_for):
         assert not re.search(r"SELECT (\w+\.)?\* FROM (packshot_|image_generation_|provider)", statement), (
             statement
         )
+
+
+def test_several_go_in_one_trip_and_a_fault_in_one_ends_no_connection():
+    with CaptureQueriesContext(connection) as captured:
+        first, second = read_together("SELECT 1 + %(number)s::int", "SELECT 12 / %(number)s::int", number=4)
+    assert (first.fetchall(), second.fetchall()) == ([(5,)], [(3,)])
+    assert len(captured) == 1
+    with pytest.raises(DataError, match="division by zero"), transaction.atomic():
+        read_together("SELECT 1 + %(number)s::int", "SELECT 12 / %(number)s::int", number=0)
+    first, second = read_together("SELECT 1 + %(number)s::int", "SELECT 12 / %(number)s::int", number=6)
+    assert (first.fetchall(), second.fetchall()) == ([(7,)], [(2,)])
 
 
 def test_other_statements_are_not_kept():

@@ -264,14 +264,14 @@ def _wave(place: int, base: int, *, phase: float = 0) -> int:
 def _charts() -> list[SampleChart]:
     """Always the same, so drawn once."""
     hours = [Bucket(f"{place:02}:00", f"{place:02}:00 to {place + 1:02}:00") for place in range(24)]
-    days = [Bucket(f"{place} Nov", f"{place} November") for place in range(1, 13)]
+    days = [Bucket(f"{place} Nov", f"{place} November") for place in range(1, 11)]
     by_provider = [
         Series(label, tuple(_wave(place, base) for place in range(24)), name)
         for name, label, base in _PROVIDERS
     ]
     morning = [replace(each, values=each.values[:8]) for each in by_provider]
     cost = [
-        Series(label, tuple(_wave(place * 5, base) * 300_000 for place in range(12)), name)
+        Series(label, tuple(_wave(place * 5, base) * 300_000 for place in range(10)), name)
         for name, label, base in _PROVIDERS
     ]
     refunds = [
@@ -286,12 +286,12 @@ def _charts() -> list[SampleChart]:
         )
         for number in range(11)
     ]
-    rates = (0.98, 0.97, 0.99, 0.96, None, None, 0.94, 0.72, 0.61, 0.83, None, 0.95, 0.97, 0.98)
+    rates = (0.98, 0.97, None, None, 0.94, 0.72, 0.61, 0.83, None, 0.95)
     spent, total = [], 0
-    for day in range(8):
+    for day in range(7):
         total += (2 + _wave(day * 5, 60)) * 1_000_000
         spent.append(total)
-    ahead = [total + step * 40_000_000 for step in range(1, 5)]
+    ahead = [total + step * 40_000_000 for step in range(1, 4)]
     forecast = Forecast(
         tuple(ahead),
         tuple(value - step * 9_000_000 for step, value in enumerate(ahead, 1)),
@@ -341,7 +341,7 @@ def _charts() -> list[SampleChart]:
         SampleChart(
             "zero",
             "Nothing but zeros",
-            charts.bars([Series("OpenAI", (0,) * 8, "openai")], hours[:8], hourly, _COUNTS),
+            charts.bars([Series("OpenAI", (0,) * 6, "openai")], hours[:6], hourly, _COUNTS),
         ),
         SampleChart(
             "one", "One bucket", charts.bars([Series("OpenAI", (7,), "openai")], hours[:1], hourly, _COUNTS)
@@ -352,8 +352,8 @@ def _charts() -> list[SampleChart]:
             "A line with gaps",
             charts.line(
                 [Series("Success", rates)],
-                hours[:14],
-                said("Success fell to 61.0% at 08:00.", "Success by hour", "Hour"),
+                hours[:10],
+                said("Success fell to 61.0% at 06:00.", "Success by hour", "Hour"),
                 _SHARES,
                 area=True,
                 unfinished=True,
@@ -367,13 +367,13 @@ def _charts() -> list[SampleChart]:
                 [Series("Spent", tuple(spent))],
                 days,
                 said(
-                    "About $439 in twelve days, under the budget of $500.",
-                    "Spend in twelve days",
+                    "About $345 in ten days, under the budget of $400.",
+                    "Spend in ten days",
                     "Day",
                 ),
                 _MONEY,
                 forecast=forecast,
-                level=Level(500_000_000, "Budget $500.00"),
+                level=Level(400_000_000, "Budget $400.00"),
             ),
         ),
         SampleChart("lines", "Several lines", charts.line(morning, hours[:8], hourly, _COUNTS)),
