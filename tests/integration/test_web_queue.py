@@ -2,12 +2,15 @@
 
 import re
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection, transaction
+from django.template import engines
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from packshot import generations
 from packshot.catalogue.models import Image, Product
@@ -18,6 +21,7 @@ from packshot.kernel.errors import BadAnswer, ErrorKind, Refused, Unsure
 from packshot.kernel.ids import uuid7
 from packshot.reports import monitor
 from packshot.web import remedies
+from packshot.web.jinja import drawn
 from packshot.web.pages import queue as page
 from tests import build
 from tests.browser import story
@@ -155,6 +159,24 @@ def test_pages_lead_on_and_back_and_only_the_first_takes_new_rows(provider, edit
     assert (seen, address) == (newest_first, "")
     back = re.search(r'rel="prev" href="([^"]*)"', text)[1]
     assert rows(editor.get(back, headers=PAGE).text) == newest_first[4:8]
+
+
+def test_a_row_that_is_kept_looks_as_it_would_be_drawn_tomorrow(provider, me, monkeypatch):
+    failed(provider, me=me)
+    uncertain(provider, me=me)
+    build.asked(provider)
+    (claim,) = story.begin(provider, me)
+    story.land(claim)
+    build.asked(provider)
+    found = monitor.listing(monitor.Filter()).rows
+    assert {row.status for row in found} == {"failed", "uncertain", "completed", "pending"}
+    macro = engines["jinja2"].env.get_template("components/generation.html").module.queue_row
+    kept = [(row, costs, drawn(macro, row, costs, "4m")) for row in found for costs in (True, False)]
+    monkeypatch.setattr(timezone, "now", lambda: datetime.now(UTC) + timedelta(days=1))
+    assert all(html == macro(row, costs, "4m") for row, costs, html in kept), "nothing but its values decides"
+    row, costs, html = kept[0]
+    for other in ((row, not costs, "4m"), (row, costs, "5m"), (replace(row, attempts=3), costs, "4m")):
+        assert drawn(macro, *other) != html
 
 
 def test_a_name_from_outside_stays_text(provider, editor):
