@@ -30,7 +30,6 @@ def fill(*, products: int, generations: int) -> None:
     # Counted anew they lie as they came out of a sum; a site writes them as time goes by.
     with connection.cursor() as cursor:
         cursor.execute("CLUSTER packshot_rollup USING packshot_rollup_pkey")
-    with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
 
 

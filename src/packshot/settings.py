@@ -108,8 +108,6 @@ def _database() -> dict[str, object]:
     }
     # Everything lives in our own schema: a hosted Postgres with an open REST layer exposes nothing of it.
     path = "-c search_path=packshot"
-    # Only of the few statements that ask for it (`reports.sql.planned`): Django's own are never prepared.
-    prepared: dict[str, object] = {"prepare_threshold": 1}
     if not DATABASE_URL:
         from packshot.embedded import Cluster
 
@@ -120,7 +118,7 @@ def _database() -> dict[str, object]:
             "PASSWORD": place.password,
             "HOST": place.host,
             "PORT": str(place.port),
-            "OPTIONS": {"options": path, "connect_timeout": 10, **prepared},
+            "OPTIONS": {"options": path, "connect_timeout": 10},
         }
     parts = urlsplit(DATABASE_URL)
     if parts.scheme not in ("postgres", "postgresql"):
@@ -132,7 +130,7 @@ def _database() -> dict[str, object]:
     host = query.pop("host", None) or unquote(parts.hostname or "")
     if "options" in query:
         options["options"] = f"{query.pop('options')} {path}"
-    options |= {**query, **prepared}
+    options |= query
     return common | {
         "NAME": unquote(parts.path.lstrip("/")) or "packshot",
         "USER": unquote(parts.username or query.get("user", "")),

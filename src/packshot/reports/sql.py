@@ -43,7 +43,7 @@ def read_together(*statements: str, **parameters: Any) -> list[Any]:
     """A cursor at the result of each of the statements, which are `planned` and sent in one trip."""
     with planned(_InOneTrip) as cursor:
         cursor.execute(_NEXT.join(statements), parameters)
-        return cursor.results  # type: ignore[no-any-return]
+        return list(cursor.results)
 
 
 @contextmanager
@@ -59,8 +59,12 @@ def planned(kind: type[ServerBindingCursor] = ServerBindingCursor) -> Iterator[A
     """
     connection.close_if_health_check_failed()
     connection.ensure_connection()
+    link = cast(Any, connection.connection)
+    link.prepare_threshold = (
+        1  # of cursors like this one: Django's own bind in the client and prepare nothing
+    )
     counted = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
-    with counted(cast(Any, kind)(connection.connection)) as cursor:
+    with counted(cast(Any, kind)(link)) as cursor:
         yield cursor
 
 
