@@ -5,6 +5,7 @@ import threading
 import pytest
 from django.db import IntegrityError, OperationalError, connection, transaction
 
+from packshot import ledger
 from packshot.flows.transaction import gathered
 from packshot.ledger.models import Budget
 
@@ -54,6 +55,19 @@ def test_what_nobody_reads_travels_with_the_next_that_is_read(budgets):
         statements.send()
     assert len(sent) == 2
     assert limits() == [1, 3]
+
+
+def test_what_is_otherwise_planned_once_travels_with_them(budgets):
+    sent = []
+
+    def note(execute, sql, params, many, context):
+        sent.append(sql)
+        return execute(sql, params, many, context)
+
+    with gathered(), connection.execute_wrapper(note):
+        run("UPDATE packshot_budget SET limit_micros = limit_micros * 3")
+        assert {each.limit_micros for each in ledger.budgets()} == {30, 60}
+    assert len(sent) == 1
 
 
 def test_a_refused_statement_leaves_nothing_behind(budgets):

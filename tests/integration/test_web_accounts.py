@@ -1,13 +1,17 @@
 """The pages of accounts are allauth's views and our templates: each of them, whatever it answers."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
+from django.contrib.auth.hashers import make_password
+from django.contrib.sessions.models import Session
 from django.http import HttpResponse
 from django.template.backends.jinja2 import Template
 from django.template.response import TemplateResponse
 from django.test import Client
 from django.urls import URLPattern, reverse
+from django.utils import timezone
 
 from packshot.accounts.models import User
 from packshot.urls import urlpatterns
@@ -88,6 +92,22 @@ def test_an_account_that_was_disabled_says_so_and_lets_nobody_in():
     answer = client.post(reverse("account_login"), sent, headers=PAGE, follow=True)
     assert "This account is closed" in answer.text
     assert client.get(reverse("overview"), headers=PAGE).status_code == 302
+
+
+def test_a_session_ends_with_its_time_with_its_person_and_with_its_password():
+    user = story.person("editor", "ed")
+    ends = {
+        "its time": lambda: Session.objects.update(expire_date=timezone.now() - timedelta(seconds=1)),
+        "its person": lambda: User.objects.filter(pk=user.pk).update(is_active=False),
+        "its password": lambda: User.objects.filter(pk=user.pk).update(password=make_password("another")),
+    }
+    for end in ends.values():
+        User.objects.filter(pk=user.pk).update(is_active=True, password=user.password)
+        client = Client()
+        client.force_login(user)
+        assert client.get(reverse("overview"), headers=PAGE).status_code == 200
+        end()
+        assert client.get(reverse("overview"), headers=PAGE).status_code == 302
 
 
 def test_every_field_for_a_password_says_when_caps_lock_is_on(signed_in):

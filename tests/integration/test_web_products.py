@@ -2,14 +2,18 @@
 
 import json
 import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from html import unescape
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection
+from django.template import engines
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from packshot import events
 from packshot.accounts.models import AuditEntry, User
@@ -18,6 +22,7 @@ from packshot.catalogue.finding import IMAGE_STATES, Sought
 from packshot.catalogue.models import Image, Product
 from packshot.events import Happening
 from packshot.web import live
+from packshot.web.jinja import drawn
 from packshot.web.live import Audience
 from packshot.web.pages import products
 from tests import build
@@ -334,6 +339,24 @@ def test_a_viewer_is_shown_nothing_to_press(provider):
         page = viewer.get(f"/products?view={view}", headers=PAGE).text
         for word in ("Set active", "Generate images", 'type="checkbox"', "data-take-all"):
             assert word not in page, word
+
+
+def test_what_is_kept_of_a_product_looks_as_it_would_be_drawn_tomorrow(provider, monkeypatch):
+    image(provider)
+    image(provider, active=True)
+    build.product("bare")
+    tiles = [products.tile(each) for each in finding.find(Sought()).products]
+    assert {each.product.shown for each in tiles} == {"to-choose", "active", "no-image"}
+    macros = engines["jinja2"].env.get_template("components/product.html").module
+    for macro, more in ((macros.product_tile, True), (macros.product_row, "4m")):
+        asked = [(each, may, may, more) for each in tiles for may in (True, False)]
+        kept = [(given, drawn(macro, *given)) for given in asked]
+        with monkeypatch.context() as later:
+            later.setattr(timezone, "now", lambda: datetime.now(UTC) + timedelta(days=1))
+            assert all(html == macro(*given) for given, html in kept), "nothing but its values decides"
+        found, *rest = asked[0]
+        renamed = replace(found, product=replace(found.product, name="Another"))
+        assert len({drawn(macro, *each) for each in (*asked, (renamed, *rest))}) == 7
 
 
 @pytest.mark.parametrize("count", [1, 40])

@@ -1,6 +1,7 @@
 """Lists of products: found by words, category and image state, by name, a page at a time."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, get_args
@@ -10,6 +11,7 @@ from django.db import connection
 from django.db.models import BooleanField, Func, Q, Value
 
 from packshot.kernel import search
+from packshot.sql.reading import planned
 
 ImageState = Literal["no-image", "to-choose", "placeholder", "in-progress", "failed", "active"]
 IMAGE_STATES: tuple[ImageState, ...] = get_args(ImageState)
@@ -114,18 +116,21 @@ def find(sought: Sought, *, after: UUID | None = None, before: UUID | None = Non
     mark = before or after
     condition, parameters = _condition(sought)
     rows = _read(
+        # One more than is shown says whether there is more.
         f"""
         {_PRODUCT}
         FROM (
-            SELECT * FROM packshot_product AS product
+            SELECT id, sku, name, category_id, active_image_id, newest_image_id, listed_image_url,
+                placeholder, last_generation_status
+            FROM packshot_product AS product
             WHERE {condition} {_beyond(way) if mark else ""}
-            ORDER BY product.name {order}, product.id {order} LIMIT %(limit)s
+            ORDER BY product.name {order}, product.id {order} LIMIT {limit + 1}
         ) AS product
         {_AROUND}
         ORDER BY product.name, product.id
         """,
-        # One more than is shown says whether there is more.
-        {**parameters, "mark": mark, "limit": limit + 1},
+        {**parameters, "mark": mark},
+        _cursor(sought),
     )
     more = len(rows) > limit
     if backwards:
@@ -146,6 +151,7 @@ def by_ids(product_ids: Sequence[UUID], *, generation_ids: Sequence[UUID] = ()) 
         ORDER BY product.name, product.id
         """,
         {"products": list(product_ids), "generations": list(generation_ids)},
+        connection.cursor(),
     )
 
 
@@ -176,7 +182,7 @@ def tally(sought: Sought) -> Tally:
             for each in (condition, *(f"{condition} AND {state}" for state in _STATES.values()))
         ]
         sql = f"SELECT {', '.join(counts)}"
-    with connection.cursor() as cursor:
+    with _cursor(sought) as cursor:
         cursor.execute(sql, parameters)
         row = cursor.fetchone()
     return Tally(
@@ -263,7 +269,7 @@ def neighbours(product_id: UUID, sought: Sought) -> tuple[Neighbour | None, Neig
     """The products before and after this one in the list of `sought`, by name."""
     condition, parameters = _condition(sought)
     found: dict[bool, Neighbour] = {}
-    with connection.cursor() as cursor:
+    with _cursor(sought) as cursor:
         cursor.execute(
             " UNION ALL ".join(
                 f"""
@@ -290,12 +296,13 @@ class Place:
 
 def places_below(path: str) -> list[Place]:
     """What stands next below `path` in the catalogue's tree, or at its top for an empty one, by name."""
-    with connection.cursor() as cursor:
+    with planned() as cursor:
         cursor.execute(
             """
             SELECT DISTINCT split_part(substr(category.path, length(beginning) + 1), ' > ', 1)
             FROM packshot_category AS category,
-                (SELECT CASE %(path)s WHEN '' THEN '' ELSE %(path)s || ' > ' END AS beginning) AS above
+                (SELECT CASE %(path)s::text WHEN '' THEN '' ELSE %(path)s::text || ' > ' END AS beginning)
+                    AS above
             WHERE starts_with(category.path, beginning)
             """,
             {"path": path},
@@ -333,7 +340,13 @@ def _beyond(way: str) -> str:
         SELECT place.name, place.id FROM packshot_product AS place WHERE place.id = %(mark)s)"""
 
 
-def _read(sql: str, parameters: Mapping[str, Any]) -> list[ListedProduct]:
-    with connection.cursor() as cursor:
+def _cursor(sought: Sought) -> AbstractContextManager[Any]:
+    """What a statement about `sought` is asked by. How words and places are best looked for is another thing
+    for each of them; all else has a plan that the database keeps."""
+    return connection.cursor() if sought.text or sought.category else planned()
+
+
+def _read(sql: str, parameters: Mapping[str, Any], by: AbstractContextManager[Any]) -> list[ListedProduct]:
+    with by as cursor:
         cursor.execute(sql, parameters)
         return [ListedProduct(*row) for row in cursor.fetchall()]

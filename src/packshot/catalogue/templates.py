@@ -21,6 +21,7 @@ from packshot.catalogue.finding import holding
 from packshot.catalogue.models import Category, Product, PromptMove, PromptTemplate, PromptTemplateVersion
 from packshot.catalogue.products import ProductRow
 from packshot.kernel.errors import BadInput, PackshotError
+from packshot.sql.reading import planned
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +229,7 @@ _VERSION = f"""
 
 def templates(*, archived: bool = False) -> list[TemplateRow]:
     """The templates in use, or those put away: the general one first, then by name."""
-    with connection.cursor() as cursor:
+    with planned() as cursor:
         cursor.execute(
             f"{_TEMPLATE} WHERE (template.archived_at IS NOT NULL) = %s"
             " ORDER BY template.name <> %s, lower(template.name), template.id",
@@ -238,7 +239,7 @@ def templates(*, archived: bool = False) -> list[TemplateRow]:
 
 
 def template_by_id(template_id: UUID) -> TemplateRow | None:
-    with connection.cursor() as cursor:
+    with planned() as cursor:
         cursor.execute(f"{_TEMPLATE} WHERE template.id = %s", [template_id])
         row = cursor.fetchone()
     return TemplateRow(*row) if row else None

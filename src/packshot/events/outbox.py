@@ -9,6 +9,8 @@ from datetime import datetime
 
 from django.db import connection
 
+from packshot.sql.reading import planned
+
 # Web processes and workers LISTEN here. The payload is only a hint; readers look at the tables.
 CHANNEL = "packshot"
 # Held from the first insert to the commit, so that ids follow commit order: without it a reader that
@@ -107,7 +109,7 @@ def forget(*, older_than_days: int) -> int:
 
 def newest_id() -> int:
     """The id of the newest event, 0 when nothing has happened yet."""
-    with connection.cursor() as cursor:
+    with planned() as cursor:
         cursor.execute("SELECT coalesce(max(id), 0) FROM packshot_event")
         row = cursor.fetchone()
     return int(row[0]) if row else 0

@@ -12,8 +12,10 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from packshot.sql.reading import Gathers
 
-class Gathered:
+
+class Gathered(Gathers):
     """The statements of one transaction that wait to be sent."""
 
     def __init__(self) -> None:

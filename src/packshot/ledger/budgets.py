@@ -17,6 +17,7 @@ from packshot.kernel.errors import BadInput
 from packshot.kernel.ids import uuid7
 from packshot.kernel.money import LARGEST
 from packshot.ledger.models import PERIODS, SCOPES
+from packshot.sql.reading import planned
 
 # Shares of the limit, in percent, that are told when they have been spent, once in each window.
 ALERTS_AT = (50, 80, 100)
@@ -78,7 +79,7 @@ _CURRENT = """
 
 def budgets() -> list[BudgetState]:
     """Every live budget with its balances now, in lock order."""
-    with connection.cursor() as cursor:
+    with planned() as cursor:
         cursor.execute(_CURRENT)
         return [BudgetState(*row) for row in cursor.fetchall()]
 

@@ -1,15 +1,17 @@
 """Every setting of the site: its key, its default and what it accepts."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 from types import MappingProxyType
-from typing import Literal, overload
+from typing import Literal, cast, overload
 
 from django.db import connection
 from django.utils import timezone
 
 from packshot.kernel.errors import BadInput
 from packshot.preferences.models import Preference
+from packshot.sql.reading import planned
 
 Value = str | int | bool | list[str]
 
@@ -59,8 +61,10 @@ def get(key: str) -> Value: ...
 def get(key: str) -> Value:
     """The setting's value, or its default while nobody has set it."""
     _must_be_known(key)
-    stored = Preference.objects.filter(pk=key).values_list("value", flat=True).first()
-    return DEFAULTS[key] if stored is None else stored
+    with planned() as cursor:
+        cursor.execute("SELECT value FROM packshot_preference WHERE key = %s", [key])
+        stored = cursor.fetchone()
+    return DEFAULTS[key] if stored is None else cast(Value, json.loads(stored[0]))
 
 
 def everything() -> dict[str, Value]:

@@ -12,6 +12,7 @@ from django.db import connection
 
 from packshot.reports.finding import Filter, Scope
 from packshot.reports.sql import read
+from packshot.sql.reading import planned
 
 EXPORTED_AT_ONCE = 1_000
 
@@ -119,7 +120,7 @@ _ITEMS = """
 
 def shelf(person_id: UUID | None, place: str) -> Shelf:
     """The views of a place that this person can open, and what is under way. One statement."""
-    with connection.cursor() as cursor:
+    with planned() as cursor:
         cursor.execute(
             """
             SELECT

@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import groupby
 from uuid import UUID
 
-from django.db import connection
+from packshot.sql.reading import planned
 
 # How far back the log of events is looked through. A bulk run may have thousands of turns that nobody
 # wants to read between two that somebody does.
@@ -70,7 +70,7 @@ class _Event:
     words: str
 
 
-_EVENTS = """
+_EVENTS = f"""
     SELECT event.id, event.topic, event.kind, event.subject, event.at,
         coalesce(event.data ->> 'provider', '') AS provider, coalesce(event.data ->> 'by', '') AS by,
         coalesce((event.data ->> 'created')::integer, 0) AS created,
@@ -78,10 +78,10 @@ _EVENTS = """
         coalesce((event.data ->> 'rejected')::integer, 0) AS rejected,
         coalesce(event.data ->> 'words', '') AS words
     FROM packshot_event AS event
-    WHERE event.id > (SELECT max(id) FROM packshot_event) - %(looked_through)s
+    WHERE event.id > (SELECT max(id) FROM packshot_event) - {_LOOKED_THROUGH}
         AND event.topic || ' ' || event.kind = ANY(%(told)s)
     ORDER BY event.id DESC
-    LIMIT %(limit)s
+    LIMIT {_READ_AT_MOST}
 """
 
 _DETAILS = """
@@ -117,8 +117,8 @@ def activity(limit: int = 8) -> list[Happened]:
 
 def _events() -> list[_Event]:
     told = [f"{topic} {kind}" for topic, kinds in _TOLD.items() for kind in kinds]
-    with connection.cursor() as cursor:
-        cursor.execute(_EVENTS, {"told": told, "looked_through": _LOOKED_THROUGH, "limit": _READ_AT_MOST})
+    with planned() as cursor:
+        cursor.execute(_EVENTS, {"told": told})
         return [_Event(*row) for row in cursor.fetchall()]
 
 
@@ -126,7 +126,7 @@ def _details(heads: Sequence[_Event]) -> dict[str, tuple[str, str, str, str | No
     """SKU, name, detail and thumbnail by the subject of the event."""
     if not heads:
         return {}
-    with connection.cursor() as cursor:
+    with planned() as cursor:
         cursor.execute(
             _DETAILS,
             {

@@ -13,7 +13,8 @@ from uuid import UUID
 from django.db import connection
 
 from packshot.kernel import search
-from packshot.reports.sql import planned, read, read_planned
+from packshot.reports.sql import read, read_planned
+from packshot.sql.reading import planned
 
 Issue = Literal[
     "uncertain", "generation_failed", "no_image", "placeholder", "rejected", "low_score", "old_image"

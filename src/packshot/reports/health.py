@@ -13,7 +13,8 @@ from typing import TypeVar
 
 from packshot.reports.histogram import PLACES, percentile
 from packshot.reports.series import DAYS, HOURS, Span
-from packshot.reports.sql import planned, read_planned
+from packshot.reports.sql import read_planned
+from packshot.sql.reading import planned
 
 # A charge that differs from what was expected by more than this share, in percent, is worth a look.
 OFF_PERCENT = 10

@@ -14,8 +14,9 @@ from django.db import connection
 from packshot.reports import finding
 from packshot.reports.finding import Filter, Scope, Sort
 from packshot.reports.health import is_off
-from packshot.reports.reads import GenerationRow, finished
-from packshot.reports.sql import planned, read, read_planned
+from packshot.reports.reads import AROUND, COLUMNS, GenerationRow, finished, rows_of
+from packshot.reports.sql import read, read_together, rows
+from packshot.sql.reading import planned
 
 __all__ = [
     "AttemptLine",
@@ -173,14 +174,6 @@ class Detail:
         return is_off(self.row.estimated_cost, self.made_for)
 
 
-# Ids first, by index alone; then the view for a page of them. The other way round PostgreSQL joins before it
-# limits as soon as a filter has more hits than it expected.
-_PAGE = """
-    SELECT monitor.* FROM unnest(ARRAY({ids})) WITH ORDINALITY AS page (id, place)
-    JOIN image_generation_monitor AS monitor ON monitor.id = page.id
-    ORDER BY page.place
-"""
-
 # What has ended is read where it was added up as it ended; what has not, by an index as small as the queue.
 _COUNTS = """
     SELECT provider_id, status, count(*) FROM packshot_generation
@@ -202,15 +195,8 @@ _COUNTS_OF = """
     WHERE {conditions} GROUP BY generation.provider_id, generation.status
 """
 
-_COLUMNS = ", ".join(f"monitor.{each.name}" for each in fields(GenerationRow)[:-2])
-
-_ROWS_OF = f"""
-    SELECT {_COLUMNS} FROM image_generation_monitor AS monitor
-    WHERE monitor.id = ANY(%(ids)s) ORDER BY monitor.id DESC
-"""
-
 _DETAIL = f"""
-    SELECT {_COLUMNS}, generation.shape, generation.images AS images_wanted, generation.seed,
+    SELECT {COLUMNS}, generation.shape, generation.images AS images_wanted, generation.seed,
         generation.options::text AS options, coalesce(template.name, '') AS template,
         version.number AS template_version, coalesce(run.title, '') AS run_title, run.size AS run_size,
         generation.retry_of_id AS retry_of, generation.negative_prompt,
@@ -265,15 +251,15 @@ def listing(
     scope = Scope(wanted)
     tally = _tally(scope)
     if before is not None:
-        rows = _page(scope, limit + 1, sort, before=before)[::-1]
-        if len(rows) > limit:
-            return Listing(finished(rows[1:]), True, True, tally, scope.run_title, scope.template_name)
+        ids = _page(scope, limit + 1, sort, before=before)[::-1]
+        if len(ids) > limit:
+            return Listing(_in_order(ids[1:]), True, True, tally, scope.run_title, scope.template_name)
         # Nothing would be before it, so it is the first page, and a whole one.
-    rows = _page(scope, limit + 1, sort, after=after if before is None else None)
+    ids = _page(scope, limit + 1, sort, after=after if before is None else None)
     return Listing(
-        finished(rows[:limit]),
+        _in_order(ids[:limit]),
         after is not None and before is None,
-        len(rows) > limit,
+        len(ids) > limit,
         tally,
         scope.run_title,
         scope.template_name,
@@ -282,24 +268,26 @@ def listing(
 
 def _page(
     scope: Scope, limit: int, sort: Sort = "newest", *, after: UUID | None = None, before: UUID | None = None
-) -> list[GenerationRow]:
-    return read(
-        GenerationRow,
-        _PAGE.format(ids=scope.ids(limit, sort, after=after, before=before)),
-        **scope.parameters,
-        edge=after or before,
-        limit=limit,
-    )
+) -> list[UUID]:
+    """Ids first, by index alone; then the view for a page of them. The other way round PostgreSQL joins
+    before it limits as soon as a filter has more hits than it expected. And which index is best is another
+    thing for each filter, where the rows of ids are always found alike."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            scope.ids(limit, sort, after=after, before=before),
+            {**scope.parameters, "edge": after or before, "limit": limit},
+        )
+        return [row[0] for row in cursor.fetchall()]
 
 
-def rows_of(generation_ids: Sequence[UUID]) -> list[GenerationRow]:
-    """These generations with their images, newest first."""
-    return finished(read_planned(GenerationRow, _ROWS_OF, ids=list(generation_ids)))
+def _in_order(ids: Sequence[UUID]) -> list[GenerationRow]:
+    found = {row.id: row for row in rows_of(ids)}
+    return [found[each] for each in ids if each in found]
 
 
 def waiting(limit: int = 50) -> list[GenerationRow]:
     """The newest that wait: those whose reason changes with a provider, a budget or the stop switch."""
-    return finished(_page(Scope(Filter(status="pending")), limit))
+    return rows_of(_page(Scope(Filter(status="pending")), limit))
 
 
 def tally(wanted: Filter) -> Tally:
@@ -358,21 +346,22 @@ def those(generation_ids: Sequence[UUID]) -> list[Match]:
 
 
 def detail(generation_id: UUID) -> Detail | None:
-    """One generation in full, None when there is none. Three queries, however many attempts it took."""
-    with planned() as cursor:
-        cursor.execute(_DETAIL, {"id": generation_id})
-        names = [column.name for column in cursor.description]
-        found = cursor.fetchone()
-    if found is None:
+    """One generation in full, None when there is none. In one trip to the database, however many attempts it
+    took."""
+    found, attempts, *around = read_together(
+        _DETAIL, _ATTEMPTS, *AROUND, id=generation_id, generations=[generation_id]
+    )
+    row = found.fetchone()
+    if row is None:
         return None
-    facts = dict(zip(names, found, strict=True))
-    row = GenerationRow(
+    facts = dict(zip((column.name for column in found.description), row, strict=True))
+    shown = GenerationRow(
         **{each.name: facts.pop(each.name) for each in fields(GenerationRow) if each.name in facts}
     )
     facts["options"] = json.loads(facts["options"])
     facts["pictures"] = tuple(_given(each) for each in json.loads(facts["pictures"] or "[]"))
-    lines = read_planned(AttemptLine, _ATTEMPTS, id=generation_id)
-    return Detail(finished([row])[0], **facts, attempts=tuple(_with_proofs(line) for line in lines))
+    lines = tuple(_with_proofs(line) for line in rows(AttemptLine, attempts))
+    return Detail(finished([shown], around)[0], **facts, attempts=lines)
 
 
 def _given(told: Sequence[Any]) -> GivenPicture:

@@ -10,7 +10,6 @@ from uuid import UUID
 from packshot.kernel.money import dollars
 from packshot.reports.history import MADE_FROM, NUMBERED, Kin, kin
 from packshot.reports.sql import document, read_planned, read_together, rows
-from packshot.reports.sql import read as _read
 
 _UNDER_WAY_SHOWN = 30
 
@@ -186,7 +185,7 @@ def images_of(product_id: UUID, limit: int, *, also: UUID | None = None) -> list
 
 def settings_of(image_id: UUID, product_id: UUID) -> Settings | None:
     """What this image of this product was asked for with; None for one that nobody asked for."""
-    found = _read(Settings, _SETTINGS, image=image_id, product=product_id)
+    found = read_planned(Settings, _SETTINGS, image=image_id, product=product_id)
     return next(
         (replace(row, options=document(row.options), inputs=document(row.inputs)) for row in found), None
     )

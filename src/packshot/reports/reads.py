@@ -11,10 +11,11 @@ from uuid import UUID
 
 from packshot.kernel import search
 from packshot.reports.attention import BOUNDED_COUNT
-from packshot.reports.batches import InBatch, batches_of
+from packshot.reports.batches import BATCHES_OF, InBatch, by_generation
 from packshot.reports.reviewing import Waiting, counting_waiting
-from packshot.reports.sql import IMAGE_COST, planned, read_planned
+from packshot.reports.sql import IMAGE_COST, read_planned, read_together, rows
 from packshot.reports.sql import read as _read
+from packshot.sql.reading import planned
 
 # `stopped` and `testing` are the circuit: busy so often in a row that it is left alone for a while, and then
 # asked once whether that is over. `waiting` is a wait that it asked for.
@@ -153,7 +154,12 @@ _TILES = f"""
     LEFT JOIN packshot_rendition AS thumb ON thumb.image_id = image.id AND thumb.spec = 'webp-320'
 """
 _NEWEST_TILES = f"{_TILES} WHERE %(ids)s::uuid[] IS NULL OR image.id = ANY(%(ids)s) ORDER BY image.id DESC"
-_TILES_OF = f"{_TILES} WHERE image.generation_id = ANY(%(generations)s) ORDER BY image.id"
+
+COLUMNS = ", ".join(f"monitor.{each.name}" for each in fields(GenerationRow)[:-2])
+_ROWS_OF = f"""
+    SELECT {COLUMNS} FROM image_generation_monitor AS monitor
+    WHERE monitor.id = ANY(%(generations)s) ORDER BY monitor.id DESC
+"""
 
 # A condition on a parameter that is NULL is folded away before the query is planned, so this reads the one
 # index that fits what was asked for. ARRAY, because an IN beside an OR is never made a join.
@@ -361,24 +367,32 @@ def _generations(
         fits = search.all_of("product.words", text, parameters)
         of_products = f"""
             AND product_id = ANY (ARRAY(SELECT product.id FROM packshot_product AS product WHERE {fits}))"""
-    rows = _read(GenerationRow, _GENERATIONS.replace("{of_products}", of_products), **parameters)
-    return finished(rows)
+    found = _read(GenerationRow, _GENERATIONS.replace("{of_products}", of_products), **parameters)
+    return finished(found, read_together(*AROUND, generations=[row.id for row in found]))
 
 
-def finished(rows: Sequence[GenerationRow]) -> list[GenerationRow]:
-    """The rows with their images, and with the batches that some wait for."""
-    images = images_of([row.id for row in rows])
-    batches = batches_of([row.id for row in rows if row.status in ("processing", "uncertain")])
-    whole = ((*_AS_READ(row), images[row.id], batches.get(row.id)) for row in rows)
+def rows_of(ids: Sequence[UUID]) -> list[GenerationRow]:
+    """These generations with their images, newest first. In one trip to the database."""
+    if not ids:
+        return []
+    found, *around = read_together(_ROWS_OF, *AROUND, generations=list(ids))
+    return finished(rows(GenerationRow, found), around)
+
+
+# What a row shows of other tables, for `finished`.
+AROUND = (f"{_TILES} WHERE image.generation_id = ANY(%(generations)s) ORDER BY image.id", BATCHES_OF)
+
+
+def finished(read: Sequence[GenerationRow], around: Sequence[Any]) -> list[GenerationRow]:
+    """The rows with their images, oldest first, and with the batches that some wait for. `around`: a cursor
+    at the result of each statement of AROUND."""
+    tiles, batches = around
+    images: dict[UUID | None, list[ImageTile]] = defaultdict(list)
+    for tile in rows(ImageTile, tiles):
+        images[tile.generation_id].append(tile)
+    batch_of = by_generation(batches)
+    whole = ((*_AS_READ(row), tuple(images.get(row.id, ())), batch_of.get(row.id)) for row in read)
     return [GenerationRow(*each) for each in whole]
-
-
-def images_of(generation_ids: Sequence[UUID]) -> dict[UUID, tuple[ImageTile, ...]]:
-    """The images of each of these generations, oldest first."""
-    of_generation: dict[UUID | None, list[ImageTile]] = defaultdict(list)
-    for tile in read_planned(ImageTile, _TILES_OF, generations=list(generation_ids)):
-        of_generation[tile.generation_id].append(tile)
-    return {each: tuple(of_generation[each]) for each in generation_ids}
 
 
 def _list(ids: Sequence[UUID] | None) -> list[UUID] | None:

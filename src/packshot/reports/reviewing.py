@@ -11,7 +11,8 @@ from django.db import connection
 
 from packshot.kernel import search
 from packshot.kernel.money import dollars
-from packshot.reports.sql import planned, read, read_planned
+from packshot.reports.sql import read, read_planned
+from packshot.sql.reading import planned
 
 # More than these are not counted: nobody looks through them one by one.
 COUNTED_AT_MOST = 1_000

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from packshot.reports.sql import planned
+from packshot.sql.reading import planned
 
 
 @dataclass(frozen=True, slots=True)

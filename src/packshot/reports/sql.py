@@ -1,14 +1,14 @@
 """How reports read: one statement in, finished values out."""
 
 import json
-from collections.abc import Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Hashable
 from dataclasses import fields
 from functools import cache
 from typing import Any, TypeVar, cast
 
 from django.db import connection
-from django.db.backends.postgresql.base import ServerBindingCursor
+
+from packshot.sql.reading import PlannedCursor, planned
 
 _Row = TypeVar("_Row")
 
@@ -46,32 +46,10 @@ def read_together(*statements: str, **parameters: Any) -> list[Any]:
         return list(cursor.results)
 
 
-@contextmanager
-def planned(kind: type[ServerBindingCursor] = ServerBindingCursor) -> Iterator[Any]:
-    """A cursor whose statements are parsed and planned once for each connection, not each time: for most of
-    what a page asks, that takes longer than running it.
-
-    For a statement whose text is always the same, and whose best plan too, whatever its parameters are. So
-    nothing like `%(ids)s IS NULL OR ...`, which only a plan of its own folds away, and no LIMIT that is a
-    parameter, which PostgreSQL takes for a tenth of all rows. Columns are named, since a kept plan of
-    `SELECT *` fails once an upgrade has changed the view. A parameter has no type of its own here: where none
-    follows from what it is compared with, it needs a cast.
-    """
-    connection.close_if_health_check_failed()
-    connection.ensure_connection()
-    link = cast(Any, connection.connection)
-    link.prepare_threshold = (
-        1  # of cursors like this one: Django's own bind in the client and prepare nothing
-    )
-    counted = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
-    with counted(cast(Any, kind)(link)) as cursor:
-        yield cursor
-
-
 _NEXT = ";\n"
 
 
-class _InOneTrip(ServerBindingCursor):
+class _InOneTrip(PlannedCursor):
     """Sends statements one after the other without waiting in between: `results` has a cursor for each."""
 
     results: tuple[Any, ...] = ()
@@ -79,7 +57,7 @@ class _InOneTrip(ServerBindingCursor):
     def execute(self, query: str, params: Any = None) -> None:
         link = cast(Any, self).connection
         statements = query.split(_NEXT)
-        self.results = tuple(cast(Any, ServerBindingCursor)(link) for _ in statements)
+        self.results = tuple(cast(Any, PlannedCursor)(link) for _ in statements)
         with link.pipeline():
             for cursor, statement in zip(self.results, statements, strict=True):
                 cursor.execute(statement, params)

@@ -5,19 +5,22 @@ import json
 import re
 from collections.abc import Hashable
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from importlib.resources import files
 from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest
+from django.middleware.csrf import get_token
+from django.template.backends.utils import csrf_input
 from django.urls import NoReverseMatch, reverse
 from django.utils import translation
+from django.utils.functional import SimpleLazyObject
 from jinja2 import Environment, StrictUndefined
 from jinja2.runtime import Macro
 from markupsafe import Markup
 
-from packshot import reports
+from packshot import accounts, reports
 from packshot.catalogue import PHOTO
 from packshot.flows.desk import quoting, uses_simulator
 from packshot.kernel.money import dollars
@@ -106,9 +109,12 @@ def page_context(request: HttpRequest) -> dict[str, object]:
         "actor": actor,
         "choices": choices_of(request),
         "language": translation.get_language(),
-        "places": [place for place in PLACES if actor.may(place.right) and _stands(place.name)],
+        "places": _places_of(actor.role),
         "simulated_site": uses_simulator(),
         "toasts": [toast_of(message) for message in messages.get_messages(request)],
+        # Of the one mask that this answer's token wears: Django makes another for each form.
+        "csrf_input": SimpleLazyObject(partial(csrf_input, request)),
+        "csrf_token": SimpleLazyObject(partial(get_token, request)),
         # Called by the pages that show them, however often, and read once for each page.
         "edge": cache(lambda: reports.edge(simulated=uses_simulator())),
     }
@@ -118,6 +124,11 @@ def choices_of(request: HttpRequest) -> dict[str, str]:
     """What was chosen in this browser: theme, density, keys. What is not chosen follows the system."""
     given = {name: request.COOKIES.get(name, "") for name in CHOICES}
     return {name: value for name, value in given.items() if value in CHOICES[name]}
+
+
+@cache
+def _places_of(role: str | None) -> tuple[Place, ...]:
+    return tuple(place for place in PLACES if accounts.allows(role, place.right) and _stands(place.name))
 
 
 @cache
@@ -167,7 +178,7 @@ def chip(word: words.Word) -> Markup:
 
 @lru_cache(maxsize=4096, typed=True)
 def drawn(macro: Macro, *given: Hashable) -> Markup:
-    """What `macro` draws, kept: nothing but what it is given decides that. Whoever looks at a list again, and
+    """What `macro` draws, kept: nothing decides that but what it is given. Whoever looks at a list again, and
     everybody else who does, finds all but its newest rows drawn. Measured: a third of the Queue's time.
     """
     return Markup(macro(*given))  # noqa: S704 - what a macro returns is safe already
