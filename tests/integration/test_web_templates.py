@@ -16,6 +16,7 @@ from packshot.kernel.errors import ErrorKind
 from packshot.reports import ProviderState
 from packshot.web import words
 from packshot.web.assets import PAGE_STYLES, STYLES, assets
+from packshot.web.assets import SCRIPTS as MODULES
 from packshot.web.jinja import icon
 from packshot.web.live import _topics
 
@@ -147,12 +148,25 @@ def scripts(*parts: str) -> set[str]:
     }
 
 
+def test_the_script_of_every_page_is_one_file_of_modules_that_give_each_other_what_they_import():
+    served = assets().by_path
+    (bundle,) = {path for path in served if path.removesuffix(".js") in MODULES}
+    text = served[bundle].content.decode()
+    places = [text.index(f"const ${name} = ") for name in MODULES[:-1]]
+    assert places == sorted(places)
+    for names, module in re.findall(r"const \{([^}]+)\} = \$(\w+);", text):
+        (given,) = re.findall(rf"const \${module} = .*?return \{{([^}}]+)\}};\n\}}\)\(\);", text, re.DOTALL)
+        assert set(re.findall(r"\w+", names)) <= set(re.findall(r"\w+", given)), module
+    assert not re.search(r"^(import|export) (?!const \{)", text, re.MULTILINE), "nothing is left to fetch"
+    for path, asset in served.items():
+        if path.endswith(".js") and "/" not in path:
+            imported = re.findall(r'^import .* from "\./(.*)";$', asset.content.decode(), re.MULTILINE)
+            assert set(imported) <= set(served), path
+
+
 def test_a_first_visit_weighs_little():
     weight = {path: len(asset.zipped or asset.content) for path, asset in assets().by_path.items()}
-    layout = (WEB / "templates" / "layouts" / "page.html").read_text("utf-8")
-    (preloaded,) = re.findall(r"for name in \(([^)]*)\)", layout)
     everywhere = scripts("layouts/page.html", "layouts/desk.html")
-    everywhere |= {f"{name}.js" for name in re.findall(r'"([a-z]+)"', preloaded)}
     pages = sorted(path.name for path in (WEB / "templates" / "pages").iterdir())
     named = everywhere.union(*(scripts(f"pages/{page}") for page in pages))
     assert {path for path in weight if path.endswith(".js")} - named == {"charts.js"}, "loaded when asked for"

@@ -9,6 +9,8 @@ import { keepRows } from "./rows.js";
 import { showTips } from "./tips.js";
 import { keepToasts } from "./toasts.js";
 
+export { say } from "./toasts.js";
+
 const root = document.documentElement;
 const TURNED_AFTER_MS = 300; // when the new colours are on the screen: sooner, it would be computed beside their drawing
 

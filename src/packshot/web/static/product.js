@@ -1,6 +1,6 @@
 // One product's page: which image stands on the stage, how close one looks at it, what is brought to it, what was
 // made for it before, and who changed what shoppers see.
-import { say } from "./toasts.js";
+import { say } from "./packshot.js";
 
 const CLOSE = 2.4;
 const DECODE_WITHIN_MS = 3000;

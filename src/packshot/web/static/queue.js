@@ -85,11 +85,21 @@ const show = async (id, takeFocus = false) => {
     return;
   }
   const fresh = id !== shown();
+  // The row answers the press at once: an answer that is quick would hold that up with all it draws.
+  markOpen(id);
+  await painted();
+  if (inAddress() !== id) return;
   await redraw();
+  if (shown() !== id && inAddress() === id) markOpen(shown()); // no answer came
   if (shown() !== id || !fresh) return;
   panel().scrollTop = 0;
   if (takeFocus) document.getElementById("panel-title")?.focus({ preventScroll: true });
 };
+
+const painted = () => new Promise((then) => {
+  requestAnimationFrame(() => setTimeout(then));
+  setTimeout(then, 200); // where nobody looks there are no frames
+});
 
 const redraw = () =>
   htmx.ajax("GET", location.pathname + location.search, {
@@ -134,8 +144,11 @@ const holdStill = ({ target }) => {
 
 const markOpenRow = () => {
   panel().parentElement.classList.toggle("opens", !panel().hidden);
-  const id = shown() && `generation-${shown()}`;
-  for (const row of document.querySelectorAll("[data-row]")) row.classList.toggle("open", row.id === id);
+  markOpen(shown());
+};
+
+const markOpen = (id) => {
+  for (const row of document.querySelectorAll("[data-row]")) row.classList.toggle("open", row.id === `generation-${id}`);
 };
 
 /* -- an image that was made by hand: dropped on its form, or pasted while it is there ---------------- */

@@ -7,6 +7,7 @@ const boxes = (list) => [...list.querySelectorAll("[data-row] .check[name]")];
 
 export const keepRows = () => {
   let last = null;
+  for (const kind of ["keydown", "pointerdown", "submit"]) document.addEventListener(kind, showBars, true);
   document.addEventListener("click", (event) => {
     const { target, shiftKey } = event;
     const box = target.closest?.("[data-row] .check[name]");
@@ -76,9 +77,21 @@ const restore = (list) => {
 };
 
 const show = (list) => {
-  const there = boxes(list);
   // A class, because :has() looks at every row again whenever one of them is chosen.
-  for (const box of there) box.closest("[data-row]")?.classList.toggle("chosen", box.checked);
+  for (const box of boxes(list)) box.closest("[data-row]")?.classList.toggle("chosen", box.checked);
+  late.add(list);
+  requestAnimationFrame(() => setTimeout(showBars));
+};
+
+/* The row answers a press in the next frame, the bar with its price in the one after it: together they would both be
+   late. Whoever presses again meanwhile finds it there. */
+const late = new Set();
+const showBars = () => {
+  for (const list of late) late.delete(list), showBar(list);
+};
+
+const showBar = (list) => {
+  const there = boxes(list);
   const count = there.filter((box) => box.checked).length;
   const everything = list.querySelector("input[name=all]")?.value === "1";
   const head = list.querySelector(".check[data-all]");
