@@ -76,6 +76,7 @@ def environment(**options: Any) -> Environment:
         "mark": mark,
         "chip": chip,
         "drawn": drawn,
+        "drawn_large": drawn_large,
         "tries": tries,
         "provider_name": provider_name,
         "statuses": words.STATUSES,
@@ -176,12 +177,16 @@ def chip(word: words.Word) -> Markup:
     )
 
 
-@lru_cache(maxsize=4096, typed=True)
-def drawn(macro: Macro, *given: Hashable) -> Markup:
+def _draw(macro: Macro, *given: Hashable) -> Markup:
     """What `macro` draws, kept: nothing decides that but what it is given. Whoever looks at a list again, and
     everybody else who does, finds all but its newest rows drawn. Measured: a third of the Queue's time.
     """
     return Markup(macro(*given))  # noqa: S704 - what a macro returns is safe already
+
+
+drawn = lru_cache(maxsize=4096, typed=True)(_draw)
+# For what is large and few, such as a chart with its table.
+drawn_large = lru_cache(maxsize=64, typed=True)(_draw)
 
 
 _LAST_TRY = {"completed": "ok", "failed": "bad", "uncertain": "warn", "processing": "run"}
