@@ -1,5 +1,6 @@
 """Finding products, and the facts about them that a prompt may use."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from django.db import IntegrityError, connection, transaction
 
 from packshot.catalogue.models import Product
 from packshot.kernel.errors import BadInput
+from packshot.sql.reading import planned
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +43,22 @@ def by_sku(skus: Sequence[str]) -> list[ProductRow]:
 
 def by_id(ids: Sequence[UUID]) -> list[ProductRow]:
     """These unarchived products, in order of SKU."""
-    rows = Product.objects.filter(pk__in=ids, archived_at=None).order_by("sku").values_list(*_FIELDS)
-    return [ProductRow(row[0], row[1], row[2], row[3], row[4] or "", row[5]) for row in rows]
+    with planned() as cursor:
+        cursor.execute(
+            """
+            SELECT product.id, product.sku, product.name, product.description, coalesce(category.path, ''),
+                product.attributes
+            FROM packshot_product AS product
+            LEFT JOIN packshot_category AS category ON category.id = product.category_id
+            WHERE product.id = ANY(%s::uuid[]) AND product.archived_at IS NULL
+            ORDER BY product.sku
+            """,
+            [list(ids)],
+        )
+        return [
+            ProductRow(key, sku, name, description, path, json.loads(attributes))
+            for key, sku, name, description, path, attributes in cursor.fetchall()
+        ]
 
 
 def archive(ids: Sequence[UUID]) -> dict[UUID, str]:

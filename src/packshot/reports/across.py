@@ -14,7 +14,7 @@ from uuid import UUID
 from packshot.kernel import search
 from packshot.kernel.money import dollars
 from packshot.reports.health import wilson
-from packshot.reports.sql import IMAGE_COST, read
+from packshot.reports.sql import IMAGE_COST, read, read_planned
 
 # So many products with images are looked through for a page: providers that few have are found by looking on.
 LOOKED_THROUGH = 20_000
@@ -172,7 +172,7 @@ def page(sought: Sought, *, after: UUID | None = None, before: UUID | None = Non
 
 def cells(product_ids: Sequence[UUID], providers: Sequence[str]) -> dict[tuple[UUID, str], Cell]:
     """By product and provider, what stands for it, where there is something."""
-    found = read(Cell, _CELLS, products=list(product_ids), providers=list(providers))
+    found = read_planned(Cell, _CELLS, products=list(product_ids), providers=list(providers))
     return {(each.product_id, each.provider): each for each in found}
 
 
@@ -180,7 +180,7 @@ def totals(sought: Sought) -> Totals:
     """The figures of the first SAMPLE products of `sought`."""
     sql, parameters = _products(sought)
     sample = read(Product, sql, **parameters, limit=SAMPLE + 1)
-    found = read(
+    found = read_planned(
         Total,
         f"""
         WITH cell AS MATERIALIZED (
