@@ -2,11 +2,12 @@
 
 import base64
 import re
+import time
 import zlib
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from packshot.accounts import Actor
 from packshot.catalogue.models import Image, Product
@@ -257,6 +258,28 @@ def test_a_frame_of_the_strip_is_chosen_at_one_press_by_mouse_and_by_key(page, p
     expect(frame(page, second).locator(".star")).to_be_visible()
     assert active(product) == second.pk
     expect(frame(page, third)).to_have_attribute("aria-current", "true")
+    assert same_load(page)
+
+
+@pytest.mark.parametrize("place", ["film", "history"])
+def test_news_of_a_choice_that_overtakes_its_own_answer_takes_no_words_away(page, product, sign_in, place):
+    old, new = image_of(product), image_of(product, 1)
+    publish.activate(new.pk, build.ADMIN)
+    open_page(page, product, sign_in)
+
+    def answer_late(route: Route) -> None:
+        answer = route.fetch()
+        time.sleep(2)
+        route.fulfill(response=answer)
+
+    page.route("**/activate", answer_late)
+    if place == "film":
+        page.locator(f"#image-{old.pk}").hover()
+        page.locator(f"#image-{old.pk}").get_by_role("button", name="Set active: image 1").click()
+    else:
+        page.locator(f"#made-{old.pk}").get_by_role("button", name="Set active").click()
+    expect(frame(page, old).locator(".star")).to_be_visible()
+    expect(page.locator(".toast")).to_contain_text("Image set active")
     assert same_load(page)
 
 

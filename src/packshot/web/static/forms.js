@@ -9,8 +9,15 @@ export const keepForms = () => {
   document.addEventListener("submit", once, true);
   document.addEventListener("click", act);
   document.addEventListener("input", filterSoon);
+  document.addEventListener("htmx:after:request", keepAnswer);
   document.addEventListener("htmx:response:error", told);
   for (const name of ["keydown", "keyup", "focusout"]) document.addEventListener(name, noticeCapsLock);
+};
+
+/* News of what was done can overtake the answer to its own click, and take away what was clicked: htmx would drop the
+   answer with it. Its parts have places of their own. */
+const keepAnswer = ({ detail: { ctx } }) => {
+  if (ctx.swap === "none" && !ctx.target?.isConnected) ctx.target = document.body;
 };
 
 /* A password cannot be seen while it is typed, so that Caps Lock is on has to be said. */
