@@ -43,9 +43,8 @@ def planned(kind: type[PlannedCursor] = PlannedCursor) -> Iterator[Any]:
     connection.close_if_health_check_failed()
     connection.ensure_connection()
     link = cast(Any, connection.connection)
-    link.prepare_threshold = (
-        1  # of cursors like this one: Django's own bind in the client and prepare nothing
-    )
+    # Of cursors like this one: Django's own bind in the client and prepare nothing.
+    link.prepare_threshold = 1
     counted = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
     with counted(cast(Any, kind)(link)) as cursor:
         yield cursor
