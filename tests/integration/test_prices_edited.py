@@ -160,7 +160,8 @@ def test_without_an_edit_nothing_is_read_and_with_one_it_is_read_once():
     def reads() -> int:
         with CaptureQueriesContext(connection) as captured:
             offered()
-        return sum("FROM packshot_price WHERE" in each["sql"] for each in captured.captured_queries)
+        # Of those that go in one trip Django knows no text.
+        return sum("FROM packshot_price WHERE" in (each["sql"] or "") for each in captured.captured_queries)
 
     assert reads() == 0
     edit("0.05")

@@ -507,11 +507,11 @@ def test_views_use_the_rights_of_their_reader_and_strangers_have_none() -> None:
 
 
 @pytest.mark.django_db
-def test_generations_are_read_with_their_images_and_batches_in_three_queries(
+def test_generations_are_read_with_their_images_and_batches_in_two_queries(
     django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
     past(*MOMENTS[0], generations=40)
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(2):
         rows = reports.newest_generations(limit=25)
     ids = sorted((each.id for each in Generation.objects.all()), reverse=True)
     assert [row.id for row in rows] == ids[:25]
