@@ -346,6 +346,7 @@ def test_the_chosen_theme_is_kept_and_painted_from_the_first_frame(overview):
         "requestAnimationFrame(() => (window.first = document.documentElement.dataset.theme))"
     )
     page.reload()
+    page.wait_for_function("'first' in window")
     assert page.evaluate("window.first") == "dark"
     live(page)
     page.keyboard.press("t")
