@@ -40,7 +40,8 @@ def read_planned(kind: type[_Row], sql: str, **parameters: Any) -> list[_Row]:
 
 
 def read_together(*statements: str, **parameters: Any) -> list[Any]:
-    """A cursor at the result of each of the statements, which are `planned` and sent in one trip."""
+    """A cursor at the result of each of the statements, which are `planned` and sent in one trip. Not for a
+    transaction whose own statements travel together (`Gathers`)."""
     with planned(_InOneTrip) as cursor:
         cursor.execute(_NEXT.join(statements), parameters)
         return list(cursor.results)

@@ -125,13 +125,13 @@ def _script(*modules: str) -> bytes:
         text = folder.joinpath(f"{name}.js").read_text("utf-8")
         text = _IMPORT.sub(r"const \1 = $\2;", text)
         if name == modules[-1]:
-            parts.append(_EXPORT_AGAIN.sub(r"export const \1 = $\2;", text))
-            continue
-        given = ", ".join(_EXPORT.findall(text))
-        text = _EXPORT.sub("", text)
-        if re.search(r"^(?:import|export)\b", text, re.MULTILINE):
+            text = _EXPORT_AGAIN.sub(r"export const \1 = $\2;", text)
+        else:
+            given = ", ".join(_EXPORT.findall(text))
+            text = f"const ${name} = (() => {{\n{_EXPORT.sub('', text)}\nreturn {{ {given} }};\n}})();\n"
+        if re.search(r"^(?:import|export)\b(?! const \{)", text, re.MULTILINE):
             raise ValueError(f"web/static/{name}.js imports or exports in a way that _script does not know")
-        parts.append(f"const ${name} = (() => {{\n{text}\nreturn {{ {given} }};\n}})();\n")
+        parts.append(text)
     return "".join(parts).encode()
 
 

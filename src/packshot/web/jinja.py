@@ -113,7 +113,7 @@ def page_context(request: HttpRequest) -> dict[str, object]:
         "places": _places_of(actor.role),
         "simulated_site": uses_simulator(),
         "toasts": [toast_of(message) for message in messages.get_messages(request)],
-        # Of the one mask that this answer's token wears: Django makes another for each form.
+        # Each once an answer: Django masks the token anew for each form.
         "csrf_input": SimpleLazyObject(partial(csrf_input, request)),
         "csrf_token": SimpleLazyObject(partial(get_token, request)),
         # Called by the pages that show them, however often, and read once for each page.
